@@ -1,0 +1,34 @@
+// LogThread: the loop "poll, wait" on a thread of its own.
+#ifndef SEQWAL_BACKENDS_LOG_THREAD_H
+#define SEQWAL_BACKENDS_LOG_THREAD_H
+
+#include <thread>
+
+#include "seqwal/device.h"
+#include "seqwal/host.h"
+#include "seqwal/log.h"
+
+namespace seqwal {
+
+// Owns the log's polling from construction (after reset) until join. Callbacks run on its thread.
+// None of the arguments is owned; all must outlive it.
+class LogThread {
+ public:
+  LogThread(Log& log, Device& device, Host& host);
+  // Closes the log and waits for it, if that has not been done.
+  ~LogThread();
+  LogThread(const LogThread&) = delete;
+  LogThread& operator=(const LogThread&) = delete;
+
+  // Closes the log, waits until everything appended was called back and the header says graceful.
+  // Not from a callback. Returns why the log failed, if it did.
+  [[nodiscard]] Result<void> close();
+
+ private:
+  Log& log_;
+  std::thread thread_;
+};
+
+}  // namespace seqwal
+
+#endif  // SEQWAL_BACKENDS_LOG_THREAD_H

@@ -1,0 +1,81 @@
+// Callback: a move-only function object kept in place, so that accepting an append allocates
+// nothing. A callable larger than kCallbackStorageBytes does not compile: capture a pointer.
+#ifndef SEQWAL_CALLBACK_H
+#define SEQWAL_CALLBACK_H
+
+#include <cstddef>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+namespace seqwal {
+
+inline constexpr std::size_t kCallbackStorageBytes = 32;
+
+template <typename... Args>
+class Callback {
+ public:
+  Callback() = default;
+
+  template <typename F>
+    requires(!std::is_same_v<std::remove_cvref_t<F>, Callback> &&
+             std::is_invocable_v<std::remove_cvref_t<F>&, Args...>)
+  Callback(F&& function) {  // NOLINT(google-explicit-constructor): lambdas are passed as they are
+    using Function = std::remove_cvref_t<F>;
+    static_assert(sizeof(Function) <= kCallbackStorageBytes, "capture a pointer instead");
+    static_assert(alignof(Function) <= alignof(void*));
+    static_assert(std::is_nothrow_move_constructible_v<Function>);
+    ::new (static_cast<void*>(storage_)) Function(std::forward<F>(function));
+    operations_ = &kOperations<Function>;
+  }
+
+  Callback(Callback&& other) noexcept { take(other); }
+  Callback& operator=(Callback&& other) noexcept {
+    if (this != &other) {
+      clear();
+      take(other);
+    }
+    return *this;
+  }
+  Callback(const Callback&) = delete;
+  Callback& operator=(const Callback&) = delete;
+  ~Callback() { clear(); }
+
+  explicit operator bool() const { return operations_ != nullptr; }
+
+  // Precondition: not empty. Exceptions must not leave the callable.
+  void operator()(Args... args) noexcept {
+    operations_->invoke(storage_, std::forward<Args>(args)...);
+  }
+
+ private:
+  struct Operations {
+    void (*invoke)(void*, Args&&...);
+    void (*move_and_destroy)(void* from, void* to);
+    void (*destroy)(void*);
+  };
+
+  template <typename F>
+  static constexpr Operations kOperations{
+      [](void* self, Args&&... args) { (*static_cast<F*>(self))(std::forward<Args>(args)...); },
+      [](void* from, void* to) {
+        ::new (to) F(std::move(*static_cast<F*>(from)));
+        static_cast<F*>(from)->~F();
+      },
+      [](void* self) { static_cast<F*>(self)->~F(); }};
+
+  void take(Callback& other) {
+    operations_ = std::exchange(other.operations_, nullptr);
+    if (operations_ != nullptr) operations_->move_and_destroy(other.storage_, storage_);
+  }
+  void clear() {
+    if (operations_ != nullptr) std::exchange(operations_, nullptr)->destroy(storage_);
+  }
+
+  const Operations* operations_ = nullptr;
+  alignas(void*) std::byte storage_[kCallbackStorageBytes];
+};
+
+}  // namespace seqwal
+
+#endif  // SEQWAL_CALLBACK_H

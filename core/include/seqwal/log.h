@@ -1,0 +1,179 @@
+// Log: the write-ahead log. Acknowledgements in offset order over writes that complete in any
+// order.
+//
+// Life:   open → recover → reset → append … trim … → close
+//         opened  recovered  running                 closing → closed     (or → failed → closed)
+//
+// Stage words, used everywhere and never loosely:
+//   appended (has an offset) → sealed (belongs to a block write) → submitted → written (the device
+//   completed it) → durable (it and everything before it is safe) → acknowledged (its callback ran)
+//
+// Threads: append, trim, close and the getters may be called from any thread, callbacks included.
+// Everything else (open, recover, reset, poll, finished) belongs to one thread at a time, which
+// also owns the Device. `poll` is the log's only engine: reap, advance the frontier, run callbacks,
+// seal and submit what may go. The loop around it is
+//
+//   while (!log.finished()) device.wait(log.poll(host.now()));
+//
+// and stands ready-made in backends (LogThread).
+//
+// Memory is fixed at open: `blocks` × 256 KiB of block memory, `slots` × 64 bytes.
+#ifndef SEQWAL_LOG_H
+#define SEQWAL_LOG_H
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "seqwal/callback.h"
+#include "seqwal/device.h"
+#include "seqwal/error.h"
+#include "seqwal/events.h"
+#include "seqwal/host.h"
+#include "seqwal/recovery.h"
+#include "seqwal/types.h"
+
+namespace seqwal {
+
+struct LogOptions {
+  Durability durability = Durability::automatic;
+  // Block memory: 256 KiB each, a power of two, 2..64. One fills, the others are being written or
+  // wait for what lies before them.
+  std::uint32_t blocks = 32;
+  // Appends between claim and callback, a power of two, 16..32768.
+  std::uint32_t slots = 16384;
+  // Block writes (or slices of long ones) in flight at once; never more than the device takes.
+  std::uint32_t depth = 4;
+  // Maximum length of the sliding window at reset; 0 = everything that block memory can hold, so
+  // that no append of up to 256 KiB waits for a header write. Grown through the header, in steps.
+  std::int64_t window_bytes = 0;
+  std::int64_t window_step_bytes = std::int64_t{4} << 20U;
+};
+
+struct AppendResult {
+  AppendStatus status = AppendStatus::durable;
+  Offset offset;  // what append returned
+};
+// Runs exactly once per accepted append, in offset order, on the thread that polls. Must not block
+// and must not throw. May call append, trim and close.
+using AppendCallback = Callback<const AppendResult&>;
+// The trim offset that is durable now, or why the trim was refused.
+using TrimCallback = Callback<const Result<Offset>&>;
+
+struct ResetOptions {
+  std::optional<FormatVersion> version = {};  // keep the log's when empty
+  std::optional<std::int32_t> node_id = {};
+  std::optional<std::int64_t> epoch = {};
+};
+
+class Log {
+ public:
+  // Reads and judges the headers; writes nothing. Neither device nor host nor sink is owned, all
+  // must outlive the Log. Errors: those of read_headers; unsupported for a device whose blocks or
+  // buffer alignment exceed 4096 bytes.
+  [[nodiscard]] static Result<std::unique_ptr<Log>> open(Device& device, Host& host,
+                                                         const LogOptions& options,
+                                                         EventSink* events = nullptr);
+  // Precondition: finished(), or never reset, or the device is stopped for good and touches no
+  // memory of the log any more. In the last case the log ends like a crash: callbacks that did not
+  // run never run.
+  ~Log();
+  Log(const Log&) = delete;
+  Log& operator=(const Log&) = delete;
+
+  // As found at open, then as last made durable.
+  [[nodiscard]] const HeaderState& headers() const;
+
+  // Delivers what the log holds (recovery.h). May be repeated; writes nothing. Returning false from
+  // `visit` ends it early, and the log does not count as recovered.
+  [[nodiscard]] Result<RecoveryReport> recover(
+      const std::function<bool(const RecoveredRecord&)>& visit,
+      const RecoveryOptions& options = {});
+
+  // Discards everything and starts a fresh window beyond anything the device can hold. Durable in
+  // both header slots when it returns. Returns where the log starts. Needs a completed recover().
+  // Errors: wrong_state, io_error, offset_exhausted.
+  [[nodiscard]] Result<Offset> reset(const ResetOptions& options = {});
+
+  // Appends a record and returns its offset; `callback` tells when it is durable. Never waits.
+  //   body             1 .. max_body_bytes(). Up to 256 KiB - 24 it is copied before append
+  //                    returns; a longer one stays the caller's, unchanged, until its callback.
+  //   body_checksum    the format's checksum of the body if the caller has it; 0 = compute it.
+  // Errors, all immediate, nothing happened: over_capacity, would_block, bad_length, log_failed,
+  // log_closed, wrong_state, offset_exhausted.
+  // Cost: one pass for the checksum, one copy, two shared cache lines; no lock, no allocation; a
+  // wake-up of the log's thread if it sleeps and could do something with it.
+  [[nodiscard]] Result<Offset> append(std::span<const std::byte> body, AppendCallback callback,
+                                      std::uint32_t body_checksum = 0);
+
+  // The same, but waits for room (would_block, over_capacity) until `deadline` and then returns
+  // what append would. On the polling thread (callbacks included) it does not wait. `callback` is
+  // taken only on success.
+  [[nodiscard]] Result<Offset> append_wait(std::span<const std::byte> body,
+                                           AppendCallback&& callback, Nanoseconds deadline = kNever,
+                                           std::uint32_t body_checksum = 0);
+
+  // Discards every record up to and including the one at `offset`. Immediate errors: not_durable,
+  // below_trim, would_block (too many trims pending), log_failed, log_closed, wrong_state. Then the
+  // record is verified by a read and the header made durable in both slots; `callback` gets the
+  // outcome: the durable trim offset (never below the record, possibly up to the start of the next
+  // block write - 1), not_a_record, log_failed or log_closed. Without a callback a refusal goes to
+  // the event sink. Trims are handled in the order they were given; a refusal may be told first.
+  [[nodiscard]] Result<void> trim(Offset offset, TrimCallback callback = {});
+
+  // Stops the intake at once, lets poll finish what was appended, marks the header graceful.
+  // Any thread, callbacks included; repeated calls do nothing.
+  void close();
+
+  // One step. Returns when it wants to be called again at the latest (on the Host's clock; `now`
+  // or earlier = at once, or it has finished; kNever = when the device has something or was woken).
+  [[nodiscard]] Nanoseconds poll(Nanoseconds now);
+
+  // True once closed (or failed and closed) and nothing is in flight: poll need not be called.
+  [[nodiscard]] bool finished() const;
+
+  // --- getters, any thread
+  // The confirm offset: every record that begins below it is durable.
+  [[nodiscard]] Offset durable() const;
+  // The trim offset that stands durably in both header slots.
+  [[nodiscard]] Offset trimmed() const;
+  // The longest body this log takes.
+  [[nodiscard]] std::uint32_t max_body_bytes() const;
+  // Why the log failed, once it has.
+  [[nodiscard]] std::optional<Error> failure() const;
+
+ private:
+  class Impl;
+  explicit Log(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+struct CreateOptions {
+  std::uint64_t capacity_bytes = 0;
+  FormatVersion version = FormatVersion::v0;
+  std::int32_t node_id = 0;
+  std::int64_t epoch = 0;
+  std::int64_t window_bytes = 0;  // 0 = 1 MiB, or the section if that is smaller
+  bool force = false;             // overwrite whatever stands there
+};
+
+// Makes a new log: old headers zeroed, the record section fully written with zeroes and flushed
+// (so that no append pays for extent conversion and no former life comes back), then both headers.
+// Without force it first reads the device and refuses (already_exists) where any byte of the log's
+// range is not zero. `progress(done, total)` in bytes, may be null.
+[[nodiscard]] Result<void> create_log(
+    Device& device, Host& host, const CreateOptions& options,
+    const std::function<void(std::uint64_t, std::uint64_t)>& progress = nullptr);
+
+// Offline trim: recovers (standard mode), checks that a record starts at `offset`, writes the
+// headers. The device must be open for writing and no Log running on it. Returns the trim offset
+// that was written. Errors: not_durable (beyond the last record), below_trim, not_a_record, and
+// those of Recovery.
+[[nodiscard]] Result<Offset> trim_log(Device& device, Host& host, Offset offset,
+                                      EventSink* events = nullptr);
+
+}  // namespace seqwal
+
+#endif  // SEQWAL_LOG_H

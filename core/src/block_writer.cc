@@ -1,0 +1,212 @@
+#include "block_writer.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "seqwal/check.h"
+
+namespace seqwal {
+namespace {
+
+constexpr std::uint32_t kHalfBytes = kSoftLimitBytes / 2;
+constexpr std::uint32_t kPaddingZeroBytes = 128U << 10U;
+constexpr std::uint8_t kNoHalf = 2;
+
+// Bytes [from, from + out.size()) of the block write of one long record: header, body, zeroes.
+void compose_long(const SealedBlock& block, std::int64_t from, std::span<std::byte> out) {
+  const std::int64_t records = block.records_end - block.start;
+  const auto copy = [&](const std::byte* source, std::int64_t source_begin,
+                        std::int64_t source_end) {
+    const std::int64_t begin = std::max(from, source_begin);
+    const std::int64_t end = std::min(from + std::ssize(out), source_end);
+    if (begin < end) {
+      std::memcpy(out.data() + (begin - from), source + (begin - source_begin),
+                  static_cast<std::size_t>(end - begin));
+    }
+  };
+  copy(block.long_header.data(), 0, kRecordHeaderBytes);
+  copy(block.long_body, kRecordHeaderBytes, records);
+  const std::int64_t filled = std::clamp<std::int64_t>(records - from, 0, std::ssize(out));
+  std::ranges::fill(out.subspan(static_cast<std::size_t>(filled)), std::byte{0});
+}
+
+}  // namespace
+
+BlockWriter::BlockWriter(const Geometry& geometry, LogBuffer& buffer, HeaderStore& headers,
+                         IoTable& io, const Options& options)
+    : geometry_(geometry),
+      buffer_(buffer),
+      headers_(headers),
+      io_(io),
+      options_(options),
+      frontier_(options.needs_flush),
+      padding_(kBlockBytes + kPaddingZeroBytes) {
+  std::ranges::fill(padding_.span(), std::byte{0});
+}
+
+void BlockWriter::pump() {
+  gated_ = false;
+  while (!stopped_ && has_free_slot() && pump_one()) {
+  }
+}
+
+// One slice further, or one block sealed. False: nothing may go now.
+bool BlockWriter::pump_one() {
+  for (std::uint32_t number = frontier_.frontier(); number != buffer_.blocks_end(); ++number) {
+    Writing& writing = this->writing(number);
+    if (writing.issued()) continue;
+    if (!writing.started) {
+      const auto block = buffer_.ready(number);
+      if (!block) continue;
+      if (!may_start(number, *block)) {
+        gated_ = true;
+        return false;
+      }
+      begin(writing, *block);
+    }
+    if (issue_slice(number, writing)) return true;
+  }
+  return buffer_.seal();
+}
+
+bool BlockWriter::could_pump() const {
+  if (stopped_ || gated_ || !has_free_slot()) return false;
+  if (buffer_.has_open_block()) return true;
+  for (std::uint32_t number = frontier_.frontier(); number != buffer_.blocks_end(); ++number) {
+    if (!writing(number).started && buffer_.ready(number)) return true;
+  }
+  return false;
+}
+
+bool BlockWriter::may_start(std::uint32_t number, const SealedBlock& block) {
+  return space_allows(block) && window_allows(number, block);
+}
+
+// The header that stands durably in both slots decides, not what is on its way.
+bool BlockWriter::space_allows(const SealedBlock& block) {
+  const Offset space_end = geometry_.space_end(headers_.durable_trim());
+  if (block.end() <= space_end) return true;
+  // Claimed beyond the end only because everything before it is trimmed and it must jump: the trim
+  // offset moves up to its cycle first.
+  SEQWAL_CHECK(block.gap_begin < block.start);
+  SEQWAL_CHECK(block.gap_begin + geometry_.section_bytes() == space_end);
+  WalHeader wanted = headers_.wanted();
+  wanted.trim = std::max(wanted.trim, block.start - 1);
+  headers_.want(wanted);
+  return false;
+}
+
+bool BlockWriter::window_allows(std::uint32_t number, const SealedBlock& block) {
+  // Recovery starts behind the trim offset: a gap that is trimmed does not count.
+  const Offset start = std::max(window_start_, std::min(headers_.durable_trim() + 1, block.start));
+  const std::int64_t needed = block.end() - start;
+  const std::int64_t allowed = headers_.durable_window();
+  if (needed <= allowed) return true;
+  if (needed > kWindowLimitBytes && number != frontier_.frontier()) return false;  // will shrink
+
+  WalHeader wanted = headers_.wanted();
+  const std::int64_t step = std::max<std::int64_t>(options_.window_step_bytes, kBlockBytes);
+  const std::int64_t grown = std::max(needed, std::min(allowed + step, kWindowLimitBytes));
+  wanted.window_bytes = std::max(wanted.window_bytes, std::min(grown, geometry_.section_bytes()));
+  headers_.want(wanted);
+  return false;
+}
+
+void BlockWriter::begin(Writing& writing, const SealedBlock& block) {
+  SEQWAL_CHECK(block.end() <= geometry_.space_end(headers_.durable_trim()));
+  writing = Writing{};
+  writing.block = block;
+  writing.started = true;
+  if (block.long_body == nullptr) {
+    const auto used = static_cast<std::size_t>(block.records_end - block.start);
+    std::memset(block.memory + used, 0, static_cast<std::size_t>(block.end() - block.records_end));
+  }
+  // Version 1 fills the rest of a cycle, unless all of it is trimmed.
+  const bool trimmed = headers_.durable_trim() + 1 >= block.start;
+  if (headers_.wanted().version == FormatVersion::v1 && !trimmed) {
+    writing.padding_bytes = block.start - block.gap_begin;
+  }
+}
+
+bool BlockWriter::issue_slice(std::uint32_t number, Writing& writing) {
+  if (writing.issued_bytes < writing.padding_bytes) {
+    issue_padding(number, writing);
+    return true;
+  }
+  const SealedBlock& block = writing.block;
+  const std::int64_t from = writing.issued_bytes - writing.padding_bytes;
+  const std::int64_t left = writing.total_bytes() - writing.issued_bytes;
+  if (block.long_body == nullptr) {
+    const auto length =
+        static_cast<std::size_t>(std::min<std::int64_t>(left, options_.slice_bytes));
+    submit(number, writing, block.start + from, {block.memory + from, length}, kNoHalf);
+    return true;
+  }
+  for (std::uint8_t half = 0; half < writing.half_busy.size(); ++half) {
+    if (writing.half_busy.at(half)) continue;
+    const std::int64_t most = std::min(kHalfBytes, options_.slice_bytes);
+    const std::span bytes(block.memory + std::size_t{half} * kHalfBytes,
+                          static_cast<std::size_t>(std::min(left, most)));
+    compose_long(block, from, bytes);
+    writing.half_busy.at(half) = true;
+    submit(number, writing, block.start + from, bytes, half);
+    return true;
+  }
+  return false;
+}
+
+// There is never more than one jump in flight: a second one would be a whole section further.
+void BlockWriter::issue_padding(std::uint32_t number, Writing& writing) {
+  const Offset at = writing.block.gap_begin + writing.issued_bytes;
+  if (writing.issued_bytes == 0) {
+    encode_record_header(
+        {.kind = RecordKind::padding,
+         .body_length_bytes =
+             static_cast<std::uint32_t>(writing.padding_bytes - kRecordHeaderBytes),
+         .offset = at,
+         .body_checksum = 0},
+        std::span<std::byte, kRecordHeaderBytes>(padding_.data(), kRecordHeaderBytes));
+    submit(number, writing, at, {padding_.data(), kBlockBytes}, kNoHalf);
+    return;
+  }
+  const std::int64_t most = std::min(kPaddingZeroBytes, options_.slice_bytes);
+  const auto length =
+      static_cast<std::size_t>(std::min(writing.padding_bytes - writing.issued_bytes, most));
+  submit(number, writing, at, {padding_.data() + kBlockBytes, length}, kNoHalf);
+}
+
+void BlockWriter::submit(std::uint32_t number, Writing& writing, Offset at,
+                         std::span<std::byte> bytes, std::uint8_t half) {
+  const std::array segment{IoSegment{bytes.data(), bytes.size()}};
+  io_.submit({.token = {},
+              .kind = IoKind::write,
+              .durable = options_.durable_writes,
+              .position = geometry_.position(at),
+              .segments = segment},
+             {.kind = IoPurpose::Kind::block, .number = number, .half = half});
+  writing.issued_bytes += std::ssize(bytes);
+  ++writing.in_flight;
+  ++slices_in_flight_;
+}
+
+void BlockWriter::complete(const IoPurpose& purpose, int os_error) {
+  Writing& writing = this->writing(purpose.number);
+  SEQWAL_CHECK(writing.started && writing.in_flight > 0);
+  --writing.in_flight;
+  --slices_in_flight_;
+  if (purpose.half != kNoHalf) writing.half_busy.at(purpose.half) = false;
+  if (os_error != 0) writing.failed = true;
+  if (writing.issued() && writing.in_flight == 0 && !writing.failed) {
+    frontier_.written(purpose.number);
+  }
+}
+
+SealedBlock BlockWriter::take_durable() {
+  Writing& writing = this->writing(frontier_.frontier() - 1);
+  SEQWAL_CHECK(writing.issued() && writing.in_flight == 0);
+  window_start_ = writing.block.end();
+  writing.started = false;
+  return writing.block;
+}
+
+}  // namespace seqwal

@@ -1,0 +1,143 @@
+#include "seqwal/format.h"
+
+#include <libdeflate.h>
+
+#include <algorithm>
+
+#include "big_endian.h"
+
+namespace seqwal {
+namespace {
+
+constexpr std::uint32_t kWalMagicV0 = 0x12345678;
+constexpr std::uint32_t kWalMagicV1 = 0x01234567;
+constexpr std::uint32_t kDataMagic = 0x87654321;
+constexpr std::uint32_t kPaddingMagic = 0x76543210;
+constexpr std::uint32_t kChecksumMask = 0x7FFFFFFF;
+
+// Where the fields of a WAL header stand.
+constexpr std::size_t kWalMagicAt = 0;
+constexpr std::size_t kWalCapacityAt = 4;
+constexpr std::size_t kWalTrimAt = 12;
+constexpr std::size_t kWalStampAt = 20;
+constexpr std::size_t kWalWindowAt = 28;
+constexpr std::size_t kWalShutdownAt = 36;
+constexpr std::size_t kWalNodeIdAt = 40;
+constexpr std::size_t kWalEpochAt = 44;
+constexpr std::size_t kWalChecksumAt = 52;
+static_assert(kWalChecksumAt + sizeof(std::uint32_t) == kWalHeaderBytes);
+
+// Where the fields of a record header stand.
+constexpr std::size_t kRecordMagicAt = 0;
+constexpr std::size_t kRecordLengthAt = 4;
+constexpr std::size_t kRecordBodyOffsetAt = 8;
+constexpr std::size_t kRecordBodyChecksumAt = 16;
+constexpr std::size_t kRecordChecksumAt = 20;
+static_assert(kRecordChecksumAt + sizeof(std::uint32_t) == kRecordHeaderBytes);
+
+bool plausible_capacity(std::uint64_t capacity_bytes) {
+  return capacity_bytes >= kMinCapacityBytes && capacity_bytes <= kMaxCapacityBytes &&
+         capacity_bytes % kBlockBytes == 0;
+}
+
+}  // namespace
+
+std::uint32_t checksum(std::span<const std::byte> bytes) {
+  return libdeflate_crc32(0, bytes.data(), bytes.size()) & kChecksumMask;
+}
+
+void encode_wal_header(const WalHeader& header, std::span<std::byte, kBlockBytes> out) {
+  std::ranges::fill(out, std::byte{0});
+  std::byte* at = out.data();
+  store_big_endian(at + kWalMagicAt,
+                   header.version == FormatVersion::v1 ? kWalMagicV1 : kWalMagicV0);
+  store_big_endian(at + kWalCapacityAt, header.capacity_bytes);
+  store_big_endian(at + kWalTrimAt, header.trim.value);
+  store_big_endian(at + kWalStampAt, header.stamp);
+  store_big_endian(at + kWalWindowAt, header.window_bytes);
+  store_big_endian(at + kWalShutdownAt, static_cast<std::uint32_t>(header.shutdown));
+  store_big_endian(at + kWalNodeIdAt, header.node_id);
+  store_big_endian(at + kWalEpochAt, header.epoch);
+  store_big_endian(at + kWalChecksumAt, checksum(out.first<kWalChecksumAt>()));
+}
+
+HeaderSlot decode_wal_header(std::span<const std::byte> bytes) {
+  HeaderSlot slot;
+  const auto fields = bytes.first(kWalHeaderBytes);
+  const std::byte* at = fields.data();
+  if (std::ranges::all_of(fields, [](std::byte b) { return b == std::byte{0}; })) return slot;
+
+  const auto magic = load_big_endian<std::uint32_t>(at + kWalMagicAt);
+  if (magic != kWalMagicV0 && magic != kWalMagicV1) {
+    slot.state = SlotState::foreign;
+    return slot;
+  }
+  slot.state = SlotState::damaged;
+  slot.checksum = load_big_endian<std::uint32_t>(at + kWalChecksumAt);
+  if (slot.checksum != checksum(fields.first(kWalChecksumAt))) return slot;
+
+  WalHeader& header = slot.header;
+  header.version = magic == kWalMagicV1 ? FormatVersion::v1 : FormatVersion::v0;
+  header.capacity_bytes = load_big_endian<std::uint64_t>(at + kWalCapacityAt);
+  header.trim = {std::max<std::int64_t>(load_big_endian<std::int64_t>(at + kWalTrimAt), -1)};
+  header.stamp = load_big_endian<std::int64_t>(at + kWalStampAt);
+  header.window_bytes = load_big_endian<std::int64_t>(at + kWalWindowAt);
+  header.shutdown = load_big_endian<std::uint32_t>(at + kWalShutdownAt) == 0
+                        ? ShutdownType::graceful
+                        : ShutdownType::ungraceful;
+  header.node_id = load_big_endian<std::int32_t>(at + kWalNodeIdAt);
+  header.epoch = load_big_endian<std::int64_t>(at + kWalEpochAt);
+  if (plausible_capacity(header.capacity_bytes)) slot.state = SlotState::valid;
+  return slot;
+}
+
+std::optional<std::uint32_t> current_slot(std::span<const HeaderSlot, kHeaderSlots> slots) {
+  std::optional<std::uint32_t> current;
+  for (std::uint32_t i = 0; i < kHeaderSlots; ++i) {
+    if (slots[i].state != SlotState::valid) continue;
+    if (!current || slots[i].header.stamp > slots[*current].header.stamp) current = i;
+  }
+  return current;
+}
+
+void encode_record_header(const RecordHeader& header,
+                          std::span<std::byte, kRecordHeaderBytes> out) {
+  std::byte* at = out.data();
+  store_big_endian(at + kRecordMagicAt,
+                   header.kind == RecordKind::data ? kDataMagic : kPaddingMagic);
+  store_big_endian(at + kRecordLengthAt, header.body_length_bytes);
+  store_big_endian(at + kRecordBodyOffsetAt, header.offset.value + kRecordHeaderBytes);
+  store_big_endian(at + kRecordBodyChecksumAt, header.body_checksum);
+  store_big_endian(at + kRecordChecksumAt, checksum(out.first<kRecordChecksumAt>()));
+}
+
+std::optional<RecordHeader> decode_record_header(
+    std::span<const std::byte, kRecordHeaderBytes> bytes, Offset expected) {
+  const std::byte* at = bytes.data();
+  RecordHeader header;
+  const auto magic = load_big_endian<std::uint32_t>(at + kRecordMagicAt);
+  if (magic != kDataMagic && magic != kPaddingMagic) return std::nullopt;
+  header.kind = magic == kDataMagic ? RecordKind::data : RecordKind::padding;
+
+  if (load_big_endian<std::uint32_t>(at + kRecordChecksumAt) !=
+      checksum(bytes.first<kRecordChecksumAt>())) {
+    return std::nullopt;
+  }
+  header.body_length_bytes = load_big_endian<std::uint32_t>(at + kRecordLengthAt);
+  header.body_checksum = load_big_endian<std::uint32_t>(at + kRecordBodyChecksumAt);
+  const bool length_ok =
+      header.kind == RecordKind::data
+          ? header.body_length_bytes >= 1 && header.body_length_bytes <= kMaxBodyBytes
+          : header.body_checksum == 0;
+  if (!length_ok) return std::nullopt;
+
+  header.offset = expected;
+  const auto body_offset = load_big_endian<std::int64_t>(at + kRecordBodyOffsetAt);
+  if (expected.value > kMaxOffset.value - kRecordHeaderBytes ||
+      body_offset != expected.value + kRecordHeaderBytes) {
+    return std::nullopt;
+  }
+  return header;
+}
+
+}  // namespace seqwal

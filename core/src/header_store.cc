@@ -1,0 +1,75 @@
+#include "header_store.h"
+
+#include <algorithm>
+
+#include "seqwal/check.h"
+
+namespace seqwal {
+
+HeaderStore::HeaderStore(const HeaderState& found)
+    : state_(found), wanted_(found.header()), buffer_(kBlockBytes) {}
+
+bool HeaderStore::says_wanted(const HeaderSlot& slot) const {
+  if (slot.state != SlotState::valid) return false;
+  WalHeader header = wanted_;
+  header.stamp = slot.header.stamp;
+  return slot.header == header;
+}
+
+bool HeaderStore::dirty() const {
+  return !std::ranges::all_of(state_.slots,
+                              [this](const HeaderSlot& slot) { return says_wanted(slot); });
+}
+
+// The slot that does not count, so that the one that does stays until the next is durable.
+std::uint32_t HeaderStore::older_slot() const { return 1 - state_.current; }
+
+HeaderStore::Write HeaderStore::begin() {
+  SEQWAL_CHECK(!writing_ && dirty());
+  writing_ = true;
+  target_ = older_slot();
+  in_flight_ = wanted_;
+  // Never a clock: one more than anything found, so that this header wins everywhere.
+  in_flight_.stamp = state_.header().stamp + 1;
+  encode_wal_header(in_flight_, std::span<std::byte, kBlockBytes>(buffer_.data(), kBlockBytes));
+  return {.position = {std::uint64_t{target_} * kBlockBytes}, .bytes = buffer_.span()};
+}
+
+void HeaderStore::complete(bool ok) {
+  SEQWAL_CHECK(writing_);
+  writing_ = false;
+  if (!ok) {
+    state_.slots.at(target_).state = SlotState::damaged;
+    return;
+  }
+  state_.slots.at(target_) = decode_wal_header(buffer_.span());
+  state_.current = target_;
+}
+
+int HeaderStore::write_all(SyncIo& io, bool durable) {
+  while (dirty()) {
+    const Write write = begin();
+    const int os_error = io.write(write.position, write.bytes, durable);
+    complete(os_error == 0);
+    if (os_error != 0) return os_error;
+  }
+  return 0;
+}
+
+Offset HeaderStore::durable_trim() const {
+  Offset trim = kMaxOffset;
+  for (const HeaderSlot& slot : state_.slots) {
+    trim = std::min(trim, slot.state == SlotState::valid ? slot.header.trim : kNoOffset);
+  }
+  return trim;
+}
+
+std::int64_t HeaderStore::durable_window() const {
+  std::int64_t window = kMaxOffset.value;
+  for (const HeaderSlot& slot : state_.slots) {
+    window = std::min(window, slot.state == SlotState::valid ? slot.header.window_bytes : 0);
+  }
+  return std::max<std::int64_t>(window, 0);
+}
+
+}  // namespace seqwal

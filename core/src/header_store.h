@@ -1,0 +1,66 @@
+// HeaderStore: the two header slots. Knows what they hold durably and what they should hold, and
+// writes the older slot, one write at a time, until both are alike.
+//
+// What counts for space, window and trim is the smaller value of the two slots: one rotten slot
+// then neither loses nor resurrects anything. A slot that is not valid counts as trim -1, window 0.
+#ifndef SEQWAL_HEADER_STORE_H
+#define SEQWAL_HEADER_STORE_H
+
+#include <cstdint>
+
+#include "aligned_buffer.h"
+#include "seqwal/format.h"
+#include "seqwal/recovery.h"
+#include "sync_io.h"
+
+namespace seqwal {
+
+// A header with a greater stamp is not continued: a running log must always be able to write a
+// greater one.
+inline constexpr std::int64_t kMaxStamp = std::int64_t{1} << 62U;
+
+class HeaderStore {
+ public:
+  // Starts from what was read; until want() is called, that is what is wanted.
+  explicit HeaderStore(const HeaderState& found);
+
+  // What both slots should say. The stamp is the store's own business.
+  [[nodiscard]] const WalHeader& wanted() const { return wanted_; }
+  void want(const WalHeader& header) { wanted_ = header; }
+
+  // True while a slot says something else than wanted.
+  [[nodiscard]] bool dirty() const;
+
+  // Encodes the next write, of one whole block, and says where it goes. One at a time: the next
+  // begin() comes after complete(). Precondition: dirty().
+  struct Write {
+    DevicePosition position;
+    std::span<std::byte> bytes;
+  };
+  [[nodiscard]] Write begin();
+  // The write of begin() is durable (or failed: then the slot counts as invalid).
+  void complete(bool ok);
+  [[nodiscard]] bool writing() const { return writing_; }
+
+  // begin, write and complete until nothing is dirty. For logs that do not run.
+  [[nodiscard]] int write_all(SyncIo& io, bool durable);
+
+  [[nodiscard]] Offset durable_trim() const;
+  [[nodiscard]] std::int64_t durable_window() const;
+  [[nodiscard]] const HeaderState& state() const { return state_; }
+
+ private:
+  [[nodiscard]] bool says_wanted(const HeaderSlot& slot) const;
+  [[nodiscard]] std::uint32_t older_slot() const;
+
+  HeaderState state_;  // durable
+  WalHeader wanted_;
+  WalHeader in_flight_;
+  std::uint32_t target_ = 0;
+  bool writing_ = false;
+  AlignedBuffer buffer_;
+};
+
+}  // namespace seqwal
+
+#endif  // SEQWAL_HEADER_STORE_H

@@ -1,0 +1,56 @@
+// IoTable: what a running log has in flight, by token. Every completion is matched against the slot
+// and generation that its request was given, so a stray or doubled one is caught at once.
+#ifndef SEQWAL_IO_TABLE_H
+#define SEQWAL_IO_TABLE_H
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "seqwal/device.h"
+
+namespace seqwal {
+
+// Why a request was made.
+struct IoPurpose {
+  enum class Kind : std::uint8_t { block, header, flush, trim_read };
+  Kind kind = Kind::block;
+  std::uint32_t number = 0;  // block: which block write
+  std::uint8_t half = 0;     // block: which half of its staging memory, if it stages
+};
+
+class IoTable {
+ public:
+  // At most `depth` in flight.
+  IoTable(Device& device, std::uint32_t depth);
+
+  [[nodiscard]] std::uint32_t in_flight() const { return in_flight_; }
+  [[nodiscard]] std::uint32_t depth() const { return static_cast<std::uint32_t>(slots_.size()); }
+  [[nodiscard]] bool full() const { return in_flight_ == depth(); }
+
+  // `request.token` is filled in here. Precondition: !full().
+  void submit(IoRequest request, const IoPurpose& purpose);
+
+  // Reaps one completion. False: none there.
+  struct Done {
+    IoPurpose purpose;
+    int os_error = 0;
+  };
+  [[nodiscard]] bool reap(Done& done);
+
+ private:
+  struct Slot {
+    std::uint32_t generation = 0;
+    bool busy = false;
+    IoPurpose purpose;
+  };
+
+  Device& device_;
+  std::vector<Slot> slots_;
+  std::vector<std::uint32_t> free_;
+  std::uint32_t in_flight_ = 0;
+};
+
+}  // namespace seqwal
+
+#endif  // SEQWAL_IO_TABLE_H

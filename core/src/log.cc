@@ -1,0 +1,554 @@
+#include "seqwal/log.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <utility>
+
+#include "block_writer.h"
+#include "header_store.h"
+#include "io_table.h"
+#include "log_buffer.h"
+#include "seqwal/check.h"
+#include "sync_io.h"
+#include "trimmer.h"
+
+namespace seqwal {
+namespace {
+
+// Requests that must find a place beside the block writes: a header, a flush, a read for a trim.
+constexpr std::uint32_t kExtraRequests = 3;
+
+// How a block write becomes durable.
+enum class DurableBy : std::uint8_t { completion, durable_write, flush };
+
+DurableBy choose_durability(Durability durability, const DeviceLimits& limits) {
+  switch (durability) {
+    case Durability::none:
+      return DurableBy::completion;
+    case Durability::dsync:
+      return DurableBy::durable_write;
+    case Durability::automatic:
+      break;
+  }
+  switch (limits.durable_write) {
+    case DurableWrite::free:
+      return DurableBy::completion;
+    case DurableWrite::fua:
+      return DurableBy::durable_write;
+    case DurableWrite::flush:
+      break;
+  }
+  return DurableBy::flush;
+}
+
+// Counts a thread while it is inside.
+class Entering {
+ public:
+  explicit Entering(std::atomic<std::uint32_t>& count) : count_(count) {
+    count_.fetch_add(1, std::memory_order_seq_cst);
+  }
+  ~Entering() { count_.fetch_sub(1, std::memory_order_seq_cst); }
+  Entering(const Entering&) = delete;
+  Entering& operator=(const Entering&) = delete;
+
+ private:
+  std::atomic<std::uint32_t>& count_;
+};
+
+ErrorCode to_error_code(Refusal refusal, bool failed) {
+  switch (refusal) {
+    case Refusal::over_capacity:
+      return ErrorCode::over_capacity;
+    case Refusal::would_block:
+      return ErrorCode::would_block;
+    case Refusal::offset_exhausted:
+      return ErrorCode::offset_exhausted;
+    case Refusal::stopped:
+      break;
+  }
+  return failed ? ErrorCode::log_failed : ErrorCode::log_closed;
+}
+
+}  // namespace
+
+class Log::Impl {
+ public:
+  // In the order in which a log goes through them; set_state knows which steps are legal.
+  enum class State : std::uint8_t { opened, recovered, running, failing, failed, closed };
+
+  Impl(Device& device, Host& host, const LogOptions& options, EventSink* events,
+       const HeaderState& found);
+
+  [[nodiscard]] const HeaderState& headers() const { return headers_.state(); }
+  [[nodiscard]] Result<RecoveryReport> recover(
+      const std::function<bool(const RecoveredRecord&)>& visit, const RecoveryOptions& options);
+  [[nodiscard]] Result<Offset> reset(const ResetOptions& options);
+
+  [[nodiscard]] Result<Offset> append(std::span<const std::byte> body, AppendCallback& callback,
+                                      std::uint32_t body_checksum);
+  [[nodiscard]] Result<Offset> append_wait(std::span<const std::byte> body,
+                                           AppendCallback& callback, Nanoseconds deadline,
+                                           std::uint32_t body_checksum);
+  [[nodiscard]] Result<void> trim(Offset offset, TrimCallback callback);
+  void close();
+  [[nodiscard]] Nanoseconds poll(Nanoseconds now);
+
+  [[nodiscard]] State state() const { return state_.load(std::memory_order_acquire); }
+  [[nodiscard]] Offset durable() const { return {durable_.load(std::memory_order_acquire)}; }
+  [[nodiscard]] Offset trimmed() const { return {trimmed_.load(std::memory_order_acquire)}; }
+  [[nodiscard]] std::uint32_t max_body_bytes() const { return geometry_.max_body_bytes(); }
+  [[nodiscard]] std::optional<Error> failure() const;
+
+ private:
+  void set_state(State next);
+  [[nodiscard]] Result<Offset> try_append(std::span<const std::byte> body,
+                                          std::uint32_t body_checksum, AppendCallback& callback);
+
+  // The steps of poll.
+  void reap();
+  void advance_frontier();
+  void finish_failure();
+  void pump_trims();
+  void pump_header();
+  void pump_flush();
+  void finish_close();
+  [[nodiscard]] bool rest();
+
+  void header_written(int os_error);
+  void fail_log(Offset offset, int os_error, const char* detail);
+  void acknowledge(const SealedBlock& block, std::uint32_t number, AppendStatus status);
+  void notify_room();
+  void emit(const Event& event) const {
+    if (events_ != nullptr) events_->on_event(event);
+  }
+
+  Device& device_;
+  Host& host_;
+  EventSink* events_;
+  const LogOptions options_;
+  const Geometry geometry_;
+  const DurableBy durable_by_;
+
+  // The polling thread's own.
+  HeaderStore headers_;
+  IoTable io_;
+  LogBuffer buffer_;
+  BlockWriter writer_;
+  Trimmer trimmer_;
+  std::uint32_t acknowledged_ = 0;  // block writes whose callbacks ran
+  bool header_in_flight_ = false;
+  bool room_made_ = false;
+  Offset end_;  // end of the last durable record
+
+  // Written by the polling thread, read by any.
+  std::atomic<State> state_{State::opened};
+  std::atomic<std::int64_t> durable_{0};
+  std::atomic<std::int64_t> trimmed_{-1};
+  std::atomic<std::uint64_t> poller_{0};  // Host::self() of the polling thread
+  std::atomic<bool> failed_{false};       // set after failure_ was written
+  Error failure_;
+
+  // Written by any thread.
+  std::atomic<bool> closing_{false};
+  std::atomic<std::uint32_t> trims_entering_{0};
+  std::atomic<bool> sleeping_{false};  // the polling thread wants to be woken by an append
+  std::atomic<std::uint32_t> room_epoch_{0};
+  std::atomic<std::uint32_t> room_waiters_{0};
+};
+
+Log::Impl::Impl(Device& device, Host& host, const LogOptions& options, EventSink* events,
+                const HeaderState& found)
+    : device_(device),
+      host_(host),
+      events_(events),
+      options_(options),
+      geometry_(found.header().capacity_bytes),
+      durable_by_(choose_durability(options.durability, device.limits())),
+      headers_(found),
+      io_(device, std::min(options.depth + kExtraRequests, device.limits().depth)),
+      buffer_(geometry_, options.blocks, options.slots),
+      writer_(geometry_, buffer_, headers_, io_,
+              {.depth = options.depth,
+               .slice_bytes = round_down_to_block(
+                   std::min(device.limits().max_transfer_bytes, kSoftLimitBytes)),
+               .durable_writes = durable_by_ == DurableBy::durable_write,
+               .needs_flush = durable_by_ == DurableBy::flush,
+               .window_step_bytes = options.window_step_bytes}),
+      trimmer_(geometry_, headers_, io_, events) {
+  trimmed_.store(headers_.durable_trim().value, std::memory_order_relaxed);
+}
+
+void Log::Impl::set_state(State next) {
+  const State now = state();
+  const bool legal = (next == State::recovered && now <= State::recovered) ||
+                     (next == State::running && now == State::recovered) ||
+                     (next == State::failing && now == State::running) ||
+                     (next == State::failed && now == State::failing) ||
+                     (next == State::closed && (now == State::running || now == State::failed));
+  SEQWAL_CHECK(legal);
+  state_.store(next, std::memory_order_release);
+}
+
+// --- before it runs ---------------------------------------------------------------------------
+
+Result<RecoveryReport> Log::Impl::recover(const std::function<bool(const RecoveredRecord&)>& visit,
+                                          const RecoveryOptions& options) {
+  if (state() > State::recovered) return fail(ErrorCode::wrong_state, "recover before reset");
+  auto recovery = Recovery::open(device_, host_, options, events_);
+  if (!recovery) return std::unexpected(recovery.error());
+  while (true) {
+    const auto record = (*recovery)->next();
+    if (!record) return std::unexpected(record.error());
+    if (!*record) break;
+    if (!visit(**record)) return (*recovery)->report();
+  }
+  set_state(State::recovered);
+  return (*recovery)->report();
+}
+
+Result<Offset> Log::Impl::reset(const ResetOptions& options) {
+  if (state() != State::recovered) return fail(ErrorCode::wrong_state, "recover first, then reset");
+  WalHeader header = headers_.wanted();
+  const Offset start = geometry_.reset_start(header.trim);
+  if (start > kMaxOffset - 4 * geometry_.section_bytes() || header.stamp > kMaxStamp) {
+    return fail(ErrorCode::offset_exhausted,
+                "no offsets are left behind the trim offset: create a new log");
+  }
+  const std::int64_t window = options_.window_bytes > 0
+                                  ? options_.window_bytes
+                                  : std::int64_t{options_.blocks} * kSoftLimitBytes;
+  header.version = options.version.value_or(header.version);
+  header.node_id = options.node_id.value_or(header.node_id);
+  header.epoch = options.epoch.value_or(header.epoch);
+  header.trim = start - 1;
+  header.window_bytes = std::min(round_up_to_block(window), geometry_.section_bytes());
+  header.shutdown = ShutdownType::ungraceful;
+  headers_.want(header);
+
+  SyncIo io(device_);
+  if (const int os_error = headers_.write_all(io, options_.durability != Durability::none);
+      os_error != 0) {
+    return fail(ErrorCode::io_error, "cannot write the header: the log was not reset", os_error);
+  }
+  buffer_.start(start, geometry_.space_end(headers_.durable_trim()));
+  writer_.start(start);
+  trimmer_.note_durable(start, start, start);
+  end_ = start;
+  durable_.store(start.value, std::memory_order_relaxed);
+  trimmed_.store(headers_.durable_trim().value, std::memory_order_relaxed);
+  set_state(State::running);
+  emit({.kind = EventKind::reset, .offset = start});
+  return start;
+}
+
+// --- any thread -------------------------------------------------------------------------------
+
+Result<Offset> Log::Impl::try_append(std::span<const std::byte> body, std::uint32_t body_checksum,
+                                     AppendCallback& callback) {
+  const auto offset = buffer_.append(body, body_checksum, callback);
+  if (!offset) {
+    return fail(to_error_code(offset.error(), failed_.load(std::memory_order_acquire)));
+  }
+  // Pairs with rest(): either this sees that the polling thread sleeps, or that thread sees the
+  // record.
+  if (sleeping_.load(std::memory_order_seq_cst) &&
+      sleeping_.exchange(false, std::memory_order_seq_cst)) {
+    device_.wake();
+  }
+  return *offset;
+}
+
+Result<Offset> Log::Impl::append(std::span<const std::byte> body, AppendCallback& callback,
+                                 std::uint32_t body_checksum) {
+  if (body.empty() || body.size() > max_body_bytes()) return fail(ErrorCode::bad_length);
+  if (state() < State::running) return fail(ErrorCode::wrong_state, "reset before append");
+  if (body_checksum == 0) body_checksum = checksum(body);
+  return try_append(body, body_checksum, callback);
+}
+
+Result<Offset> Log::Impl::append_wait(std::span<const std::byte> body, AppendCallback& callback,
+                                      Nanoseconds deadline, std::uint32_t body_checksum) {
+  if (body_checksum == 0 && !body.empty()) body_checksum = checksum(body);
+  auto offset = append(body, callback, body_checksum);
+  const auto waits = [&] {
+    return !offset && (offset.error().code == ErrorCode::would_block ||
+                       offset.error().code == ErrorCode::over_capacity);
+  };
+  // Waiting for oneself would never end.
+  if (!waits() || poller_.load(std::memory_order_relaxed) == host_.self()) return offset;
+
+  room_waiters_.fetch_add(1, std::memory_order_seq_cst);
+  while (true) {
+    // Pairs with notify_room(): room made after this load changes the epoch that park looks at.
+    const std::uint32_t epoch = room_epoch_.load(std::memory_order_seq_cst);
+    offset = append(body, callback, body_checksum);
+    if (!waits() || host_.now() >= deadline) break;
+    host_.park(room_epoch_, epoch, deadline);
+  }
+  room_waiters_.fetch_sub(1, std::memory_order_relaxed);
+  return offset;
+}
+
+Result<void> Log::Impl::trim(Offset offset, TrimCallback callback) {
+  if (state() < State::running) return fail(ErrorCode::wrong_state, "reset before trim");
+  // Held while a trim is on its way in, so that closing answers every one.
+  const Entering entering(trims_entering_);
+  if (failed_.load(std::memory_order_acquire)) return fail(ErrorCode::log_failed);
+  if (closing_.load(std::memory_order_seq_cst)) return fail(ErrorCode::log_closed);
+  if (offset >= durable()) return fail(ErrorCode::not_durable);
+  if (offset <= trimmed()) return fail(ErrorCode::below_trim);
+  TrimRequest request{.offset = offset, .callback = std::move(callback)};
+  if (!trimmer_.push(request)) return fail(ErrorCode::would_block);
+  device_.wake();
+  return {};
+}
+
+void Log::Impl::close() {
+  if (!closing_.exchange(true, std::memory_order_seq_cst)) device_.wake();
+}
+
+std::optional<Error> Log::Impl::failure() const {
+  if (!failed_.load(std::memory_order_acquire)) return std::nullopt;
+  return failure_;
+}
+
+// --- the polling thread -----------------------------------------------------------------------
+
+Nanoseconds Log::Impl::poll(Nanoseconds now) {
+  SEQWAL_REQUIRE(state() >= State::running);
+  if (state() == State::closed) return now;
+  poller_.store(host_.self(), std::memory_order_relaxed);
+  sleeping_.store(false, std::memory_order_relaxed);
+  reap();
+  advance_frontier();
+  finish_failure();
+  pump_trims();
+  pump_header();
+  pump_flush();
+  writer_.pump();
+  pump_header();  // a block write may wait for more window or space
+  finish_close();
+  if (std::exchange(room_made_, false)) notify_room();
+  return rest() ? kNever : now;
+}
+
+// Completions are collected first; no callback runs in here.
+void Log::Impl::reap() {
+  IoTable::Done done;
+  while (io_.reap(done)) {
+    switch (done.purpose.kind) {
+      case IoPurpose::Kind::block:
+        writer_.complete(done.purpose, done.os_error);
+        if (done.os_error != 0) {
+          fail_log(writer_.start_of(done.purpose.number), done.os_error, "a block write failed");
+        }
+        break;
+      case IoPurpose::Kind::flush:
+        if (done.os_error == 0) {
+          writer_.frontier().flush_ends();
+        } else {
+          fail_log(end_, done.os_error, "a flush failed");
+        }
+        break;
+      case IoPurpose::Kind::header:
+        header_written(done.os_error);
+        break;
+      case IoPurpose::Kind::trim_read:
+        trimmer_.read_done(done.os_error);
+        break;
+    }
+  }
+}
+
+void Log::Impl::advance_frontier() {
+  while (writer_.frontier().advance()) {
+    const SealedBlock block = writer_.take_durable();
+    end_ = block.records_end;
+    trimmer_.note_durable(block.gap_begin, block.start, block.records_end);
+    durable_.store(end_.value, std::memory_order_release);
+    acknowledge(block, acknowledged_, AppendStatus::durable);
+  }
+}
+
+// The block's memory goes back first, so that a callback that appends finds room.
+void Log::Impl::acknowledge(const SealedBlock& block, std::uint32_t number, AppendStatus status) {
+  SEQWAL_CHECK(number == acknowledged_);
+  ++acknowledged_;
+  buffer_.release_block(number, block.end());
+  for (std::uint16_t ticket = block.first_ticket; ticket != block.end_ticket; ++ticket) {
+    AppendResult result{.status = status, .offset = kNoOffset};
+    AppendCallback callback = buffer_.take_callback(ticket, result.offset);
+    if (callback) callback(result);
+  }
+  buffer_.release_tickets(block.end_ticket);
+  room_made_ = true;
+}
+
+// The first failure decides. What is in flight is waited for; finish_failure does the rest.
+void Log::Impl::fail_log(Offset offset, int os_error, const char* detail) {
+  if (state() != State::running) return;
+  failure_ = {
+      .code = ErrorCode::log_failed, .os_error = os_error, .offset = offset, .detail = detail};
+  failed_.store(true, std::memory_order_release);
+  set_state(State::failing);
+  writer_.stop();
+  buffer_.stop();
+  room_made_ = true;
+  emit({.kind = EventKind::failed, .offset = offset, .value = 0, .os_error = os_error});
+}
+
+// In order: what the device never saw is rejected, the rest is in doubt. A block whose appenders
+// are still copying is waited for, they wake us.
+void Log::Impl::finish_failure() {
+  if (state() != State::failing || io_.in_flight() > 0) return;
+  trimmer_.refuse_all(ErrorCode::log_failed);
+  while (acknowledged_ != buffer_.blocks_end()) {
+    const auto block = buffer_.ready(acknowledged_);
+    if (!block) return;
+    acknowledge(*block, acknowledged_,
+                writer_.was_submitted(acknowledged_) ? AppendStatus::indeterminate
+                                                     : AppendStatus::rejected);
+  }
+  set_state(State::failed);
+}
+
+void Log::Impl::pump_trims() {
+  if (state() == State::running) {
+    trimmer_.answer_durable();
+    trimmer_.pump();
+  } else if (state() == State::failed) {
+    trimmer_.refuse_all(ErrorCode::log_failed);
+  }
+}
+
+void Log::Impl::pump_header() {
+  if (state() != State::running || !headers_.dirty() || headers_.writing() || io_.full()) return;
+  const HeaderStore::Write write = headers_.begin();
+  const std::array segment{IoSegment{write.bytes.data(), write.bytes.size()}};
+  io_.submit({.token = {},
+              .kind = IoKind::write,
+              .durable = options_.durability != Durability::none,
+              .position = write.position,
+              .segments = segment},
+             {.kind = IoPurpose::Kind::header});
+}
+
+void Log::Impl::header_written(int os_error) {
+  const Offset trim_before = headers_.durable_trim();
+  const std::int64_t window_before = headers_.durable_window();
+  headers_.complete(os_error == 0);
+  if (os_error != 0) {
+    fail_log(kNoOffset, os_error, "a header write failed");
+    return;
+  }
+  if (headers_.durable_window() > window_before) {
+    emit(
+        {.kind = EventKind::window_grown, .offset = kNoOffset, .value = headers_.durable_window()});
+  }
+  if (headers_.durable_trim() > trim_before) {
+    trimmed_.store(headers_.durable_trim().value, std::memory_order_release);
+    buffer_.allow_space(geometry_.space_end(headers_.durable_trim()));
+    room_made_ = true;
+    emit({.kind = EventKind::trimmed, .offset = headers_.durable_trim()});
+  }
+}
+
+// One flush covers every block write reaped before it.
+void Log::Impl::pump_flush() {
+  if (state() != State::running || !writer_.frontier().wants_flush() || io_.full()) return;
+  writer_.frontier().flush_begins();
+  io_.submit({.token = {}, .kind = IoKind::flush, .durable = false, .position = {}, .segments = {}},
+             {.kind = IoPurpose::Kind::flush});
+}
+
+// Intake stops, what was appended is finished, then both headers say graceful.
+void Log::Impl::finish_close() {
+  if (!closing_.load(std::memory_order_seq_cst)) return;
+  if (trims_entering_.load(std::memory_order_seq_cst) > 0) return;
+  if (state() == State::running) {
+    buffer_.stop();
+    if (acknowledged_ != buffer_.blocks_end() || !trimmer_.idle() || io_.in_flight() > 0) return;
+    WalHeader header = headers_.wanted();
+    header.shutdown = ShutdownType::graceful;
+    headers_.want(header);
+    pump_header();
+    if (headers_.writing() || headers_.dirty()) return;
+    trimmer_.refuse_all(ErrorCode::log_closed);
+  }
+  if (state() == State::failing) return;
+  const bool graceful = state() == State::running;
+  if (!graceful) trimmer_.refuse_all(ErrorCode::log_failed);
+  emit({.kind = EventKind::closed, .offset = end_, .value = graceful ? 1 : 0});
+  room_made_ = true;
+  set_state(State::closed);
+}
+
+// True: nothing can be done before a completion or a wake-up. Says that it sleeps first, then looks
+// once more at what appenders publish.
+bool Log::Impl::rest() {
+  if (state() == State::closed) return false;  // nobody is to wait for a log that has finished
+  if (trims_entering_.load(std::memory_order_seq_cst) > 0) return false;  // for some instructions
+  const bool failing = state() == State::failing && io_.in_flight() == 0;
+  if (!failing && !writer_.has_free_slot()) return true;  // an append changes nothing
+  sleeping_.store(true, std::memory_order_seq_cst);
+  const bool more = failing ? buffer_.ready(acknowledged_).has_value() : writer_.could_pump();
+  if (more) sleeping_.store(false, std::memory_order_relaxed);
+  return !more;
+}
+
+void Log::Impl::notify_room() {
+  room_epoch_.fetch_add(1, std::memory_order_seq_cst);
+  if (room_waiters_.load(std::memory_order_seq_cst) > 0) host_.unpark_all(room_epoch_);
+}
+
+// --- the public face --------------------------------------------------------------------------
+
+Result<std::unique_ptr<Log>> Log::open(Device& device, Host& host, const LogOptions& options,
+                                       EventSink* events) {
+  SEQWAL_REQUIRE(options.depth >= 1 && options.depth <= 1024);
+  const auto found = read_headers(device, host);
+  if (!found) return std::unexpected(found.error());
+  if (events != nullptr) {
+    events->on_event({.kind = EventKind::opened, .offset = found->header().trim});
+  }
+  return std::unique_ptr<Log>(
+      new Log(std::make_unique<Impl>(device, host, options, events, *found)));
+}
+
+Log::Log(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Log::~Log() = default;
+
+const HeaderState& Log::headers() const { return impl_->headers(); }
+
+Result<RecoveryReport> Log::recover(const std::function<bool(const RecoveredRecord&)>& visit,
+                                    const RecoveryOptions& options) {
+  return impl_->recover(visit, options);
+}
+
+Result<Offset> Log::reset(const ResetOptions& options) { return impl_->reset(options); }
+
+Result<Offset> Log::append(std::span<const std::byte> body, AppendCallback callback,
+                           std::uint32_t body_checksum) {
+  return impl_->append(body, callback, body_checksum);
+}
+
+Result<Offset> Log::append_wait(std::span<const std::byte> body, AppendCallback&& callback,
+                                Nanoseconds deadline, std::uint32_t body_checksum) {
+  return impl_->append_wait(body, callback, deadline, body_checksum);
+}
+
+Result<void> Log::trim(Offset offset, TrimCallback callback) {
+  return impl_->trim(offset, std::move(callback));
+}
+
+void Log::close() { impl_->close(); }
+Nanoseconds Log::poll(Nanoseconds now) { return impl_->poll(now); }
+bool Log::finished() const { return impl_->state() == Impl::State::closed; }
+Offset Log::durable() const { return impl_->durable(); }
+Offset Log::trimmed() const { return impl_->trimmed(); }
+std::uint32_t Log::max_body_bytes() const { return impl_->max_body_bytes(); }
+std::optional<Error> Log::failure() const { return impl_->failure(); }
+
+}  // namespace seqwal

@@ -1,0 +1,125 @@
+// LogBuffer: where records wait between append and write. Lock-free: claim, copy, publish.
+//
+// Block memory is a ring of blocks of kSoftLimitBytes, one per block write; callback slots are a
+// ring too. A claim takes bytes, slot and block with one compare-and-swap on the tail (tail.h);
+// the copy happens outside any order; publishing is one addition. A record longer than a block of
+// memory stays in its owner's memory and is only described here.
+//
+// Threads: append from any thread; everything else from the one that polls the log.
+//
+// Memory orders. A block is handed to appenders by the release stores to `released_`, and back by
+// each appender's addition to `published_bytes`, which the load in ready() meets. `sealed_bytes`
+// carries the end ticket of a block in the same way. Both, and the tail, are sequentially
+// consistent: an appender publishes and then looks whether the polling thread sleeps; the polling
+// thread says that it sleeps and then looks at what is published.
+#ifndef SEQWAL_LOG_BUFFER_H
+#define SEQWAL_LOG_BUFFER_H
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "aligned_buffer.h"
+#include "seqwal/geometry.h"
+#include "seqwal/log.h"
+#include "tail.h"
+
+namespace seqwal {
+
+// A block write that is sealed and whose records are all in place.
+struct SealedBlock {
+  Offset start;
+  Offset gap_begin;  // less than start: the block write before ended here, then came a jump
+  Offset records_end;
+  std::uint16_t first_ticket = 0;
+  std::uint16_t end_ticket = 0;
+  std::byte* memory = nullptr;  // kSoftLimitBytes; holds the records, or is free for staging when
+  const std::byte* long_body = nullptr;  // the one record is longer: its body, and
+  std::array<std::byte, kRecordHeaderBytes> long_header{};
+
+  [[nodiscard]] Offset end() const { return round_up_to_block(records_end); }
+};
+
+class LogBuffer {
+ public:
+  // Powers of two: `blocks` 2..64, `slots` 16..32768.
+  LogBuffer(const Geometry& geometry, std::uint32_t blocks, std::uint32_t slots);
+
+  // Before the first append: where the log starts, and how far block writes may extend.
+  void start(Offset first, Offset space_end);
+
+  // Any thread. The record is appended when this returns an offset. `callback` is taken only then.
+  // Precondition: body not empty, and fits in the section.
+  [[nodiscard]] std::expected<Offset, Refusal> append(std::span<const std::byte> body,
+                                                      std::uint32_t body_checksum,
+                                                      AppendCallback& callback);
+
+  // --- the polling thread only
+  // Seals the open block write, if there is one: the next record begins a new one.
+  bool seal();
+  // Seals, and refuses every later append.
+  void stop();
+  // True while a block write is open.
+  [[nodiscard]] bool has_open_block() const;
+  // One more than the number of the last block that was begun; numbers count from 0.
+  [[nodiscard]] std::uint32_t blocks_end() const;
+  // The block write of this number once it is ready, else nothing.
+  [[nodiscard]] std::optional<SealedBlock> ready(std::uint32_t number) const;
+  // Gives the memory of the oldest block back, whose block write ended at `end`.
+  void release_block(std::uint32_t number, Offset end);
+  // Takes the callback out of a slot; the slot is free after release_tickets.
+  [[nodiscard]] AppendCallback take_callback(std::uint16_t ticket, Offset& offset);
+  void release_tickets(std::uint16_t end_ticket);
+  void allow_space(Offset space_end);
+
+ private:
+  // One cache line of what claims read and the polling thread writes.
+  struct alignas(64) Released {
+    std::atomic<std::int64_t> reference{0};
+    std::atomic<std::int64_t> space_end{0};
+    std::atomic<std::uint32_t> blocks{0};
+    std::atomic<std::uint32_t> tickets{0};
+  };
+  struct alignas(64) Block {
+    std::atomic<std::uint32_t> published_bytes{0};  // appenders add
+    std::atomic<std::uint32_t> sealed_bytes{0};     // whoever seals stores; 0 = open
+    std::uint16_t end_ticket = 0;                   // whoever seals writes, before sealed_bytes
+    std::uint16_t first_ticket = 0;                 // from here on: the first appender writes,
+    Offset start;                                   // before it publishes
+    Offset gap_begin;
+    const std::byte* long_body = nullptr;
+    std::array<std::byte, kRecordHeaderBytes> long_header{};
+  };
+  struct alignas(64) Slot {
+    AppendCallback callback;
+    Offset offset;
+  };
+
+  [[nodiscard]] ClaimLimits limits() const;
+  [[nodiscard]] Block& block(std::uint32_t number) const { return blocks_[number % block_count_]; }
+  [[nodiscard]] std::byte* memory(std::uint32_t number) const {
+    return memory_.data() + std::size_t{number % block_count_} * kSoftLimitBytes;
+  }
+  [[nodiscard]] std::uint32_t full_number(std::uint8_t low, std::uint32_t released) const;
+  void place(const ClaimPlan& plan, std::uint32_t released_blocks, std::span<const std::byte> body,
+             std::uint32_t body_checksum, AppendCallback& callback);
+  void mark_sealed(std::uint32_t number, std::uint32_t bytes, std::uint16_t end_ticket);
+  bool close_open_block(std::uint32_t pages);
+
+  const Geometry geometry_;
+  const std::uint32_t block_count_;
+  const std::uint32_t slot_count_;
+  AlignedBuffer memory_;
+  std::unique_ptr<Block[]> blocks_;
+  std::unique_ptr<Slot[]> slots_;
+  Released released_;
+  alignas(64) std::atomic<std::uint64_t> tail_{0};
+};
+
+}  // namespace seqwal
+
+#endif  // SEQWAL_LOG_BUFFER_H

@@ -1,0 +1,192 @@
+#include "scanner.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "seqwal/check.h"
+#include "sync_io.h"
+
+namespace seqwal {
+namespace {
+
+// Errors of single sectors. Anything else says that the device itself is in trouble.
+bool is_medium_error(int os_error) {
+  return os_error == EIO || os_error == EILSEQ || os_error == ENODATA;
+}
+
+std::uint32_t chunk_size(std::uint32_t read_ahead_bytes, std::uint32_t reads, std::uint32_t most) {
+  const std::uint32_t even = read_ahead_bytes / std::max(reads, 1U);
+  return std::max(round_down_to_block(std::min(even, most)), kBlockBytes);
+}
+
+}  // namespace
+
+Scanner::Scanner(Device& device, const Geometry& geometry, Offset start, Offset end,
+                 std::uint32_t read_ahead_bytes, std::uint32_t reads_in_flight)
+    : device_(device),
+      geometry_(geometry),
+      end_(end),
+      chunk_bytes_(
+          chunk_size(read_ahead_bytes, reads_in_flight, device.limits().max_transfer_bytes)),
+      next_read_(round_down_to_block(start)),
+      bound_(end),
+      read_ahead_bytes_(read_ahead_bytes) {
+  // One more than in flight, so that the chunk in use does not hold up the reading.
+  const std::uint32_t count = std::min(std::max(reads_in_flight, 1U), device.limits().depth) + 1;
+  memory_ = AlignedBuffer(std::size_t{count} * chunk_bytes_);
+  for (std::uint32_t i = count; i-- > 0;) free_buffers_.push_back(i);
+}
+
+Scanner::~Scanner() {
+  for (const Chunk& chunk : chunks_) {
+    while (!chunk.done) {
+      reap();
+      if (!chunk.done) device_.wait(kNever);
+    }
+  }
+}
+
+Result<std::optional<std::span<const std::byte>>> Scanner::view(Offset offset,
+                                                                std::uint32_t length_bytes) {
+  const Offset end = offset + length_bytes;
+  SEQWAL_CHECK(end <= end_ && geometry_.left_in_cycle(offset) >= length_bytes);
+  drop_before(offset);
+  next_read_ = std::max(next_read_, round_down_to_block(offset));
+
+  std::size_t assembled = 0;
+  bool readable = true;
+  for (Offset at = offset; at < end;) {
+    issue_until(end);
+    Chunk& chunk = chunks_.front();
+    SEQWAL_CHECK(chunk.begin <= at && at < chunk.end);
+    if (auto done = await(chunk); !done) return std::unexpected(done.error());
+
+    const Offset upto = std::min(end, chunk.end);
+    readable = readable && std::ranges::none_of(chunk.bad_blocks, [&](Offset bad) {
+                 return bad < upto && bad + kBlockBytes > at;
+               });
+    const std::byte* bytes = bytes_of(chunk) + (at - chunk.begin);
+    const auto count = static_cast<std::size_t>(upto - at);
+    if (at == offset && upto == end) {
+      if (!readable) return std::nullopt;
+      return std::span(bytes, count);
+    }
+    assembled_.resize(std::max<std::size_t>(assembled_.size(), assembled + count));
+    std::memcpy(assembled_.data() + assembled, bytes, count);
+    assembled += count;
+    at = upto;
+    if (at < end) drop_before(at);
+  }
+  if (!readable) return std::nullopt;
+  return std::span<const std::byte>(assembled_.data(), assembled);
+}
+
+// Chunks that lie wholly before `offset` give their buffers back. A read that nobody needs any more
+// is waited for all the same: its buffer belongs to the device.
+void Scanner::drop_before(Offset offset) {
+  while (!chunks_.empty() && chunks_.front().end <= offset) {
+    while (!chunks_.front().done) {
+      reap();
+      if (!chunks_.front().done) device_.wait(kNever);
+    }
+    free_buffers_.push_back(chunks_.front().buffer);
+    chunks_.pop_front();
+  }
+}
+
+// Keeps reads in flight: up to `needed` in any case, beyond it as far as read-ahead may go.
+void Scanner::issue_until(Offset needed) {
+  const Offset ahead =
+      std::min(bound_, saturating_add(round_down_to_block(needed), read_ahead_bytes_));
+  const Offset target = std::min(std::max(needed, ahead), end_);
+  while (next_read_ < target && !free_buffers_.empty()) {
+    if (!issue_one(std::max(bound_, needed))) break;
+  }
+}
+
+bool Scanner::issue_one(Offset limit) {
+  const std::int64_t length =
+      std::min({std::int64_t{chunk_bytes_}, geometry_.left_in_cycle(next_read_),
+                round_up_to_block(std::min(end_, limit)) - next_read_});
+  const std::uint32_t buffer = free_buffers_.back();
+  const std::array segment{IoSegment{memory_.data() + std::size_t{buffer} * chunk_bytes_,
+                                     static_cast<std::size_t>(length)}};
+  const IoRequest request{.token = {buffer, ++generation_},
+                          .kind = IoKind::read,
+                          .durable = false,
+                          .position = geometry_.position(next_read_),
+                          .segments = segment};
+  if (device_.submit(std::span(&request, 1)) == 0) return false;
+  free_buffers_.pop_back();
+  chunks_.push_back({.begin = next_read_,
+                     .end = next_read_ + length,
+                     .buffer = buffer,
+                     .generation = generation_,
+                     .done = false,
+                     .os_error = 0,
+                     .bad_blocks = {}});
+  read_bytes_ += static_cast<std::uint64_t>(length);
+  next_read_ = next_read_ + length;
+  return true;
+}
+
+Result<void> Scanner::await(Chunk& chunk) {
+  while (!chunk.done) {
+    reap();
+    if (!chunk.done) device_.wait(kNever);
+  }
+  if (chunk.os_error == 0) return {};
+  if (!is_medium_error(chunk.os_error)) {
+    Error error{.code = ErrorCode::io_error,
+                .os_error = chunk.os_error,
+                .offset = chunk.begin,
+                .detail = "cannot read the log: check the device"};
+    return std::unexpected(std::move(error));
+  }
+  return salvage(chunk);
+}
+
+// Some block of the chunk cannot be read: finds out which, one by one.
+Result<void> Scanner::salvage(Chunk& chunk) {
+  // The blocking reads below must not meet completions of others.
+  for (const Chunk& other : chunks_) {
+    while (!other.done) {
+      reap();
+      if (!other.done) device_.wait(kNever);
+    }
+  }
+  SyncIo io(device_);
+  for (Offset at = chunk.begin; at < chunk.end; at = at + kBlockBytes) {
+    std::byte* into = bytes_of(chunk) + (at - chunk.begin);
+    read_bytes_ += kBlockBytes;
+    if (io.read(geometry_.position(at), {into, kBlockBytes}) == 0) continue;
+    chunk.bad_blocks.push_back(at);
+    if (!unreadable_.empty() && unreadable_.back().end == at) {
+      unreadable_.back().end = at + kBlockBytes;
+    } else {
+      unreadable_.push_back({at, at + kBlockBytes});
+    }
+  }
+  chunk.os_error = 0;
+  return {};
+}
+
+void Scanner::reap() {
+  std::array<IoCompletion, 16> completions;
+  const std::size_t count = device_.reap(completions);
+  for (const IoCompletion& completion : std::span(completions).first(count)) {
+    const auto chunk = std::ranges::find_if(chunks_, [&](const Chunk& candidate) {
+      return !candidate.done && candidate.buffer == completion.token.slot &&
+             candidate.generation == completion.token.generation;
+    });
+    SEQWAL_CHECK(chunk != chunks_.end());
+    chunk->done = true;
+    chunk->os_error = completion.os_error;
+  }
+}
+
+}  // namespace seqwal

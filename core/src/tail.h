@@ -1,0 +1,89 @@
+// Tail: everything that a claim decides, in one 64-bit word, so that one compare-and-swap claims
+// bytes, a callback slot and, where needed, a new block.
+//
+//   bits  0..32  tail offset, modulo 2^33: where the next record goes
+//   bits 33..39  blocks of 4096 bytes from the start of the open block write to the tail's, 0..64;
+//                kFull: the last block write is sealed, the next record begins a new one;
+//                kStopped: nothing is accepted any more
+//   bits 40..47  block, modulo 2^8: which block of memory the open (or last) block write uses
+//   bits 48..63  ticket, modulo 2^16: the next callback slot
+//
+// The word alone repeats after 8 GiB of appends; a claim that slept that long between load and swap
+// would have to meet the same block and the same ticket too.
+#ifndef SEQWAL_TAIL_H
+#define SEQWAL_TAIL_H
+
+#include <cstdint>
+#include <expected>
+
+#include "seqwal/format.h"
+#include "seqwal/geometry.h"
+#include "seqwal/types.h"
+
+namespace seqwal {
+
+struct Tail {
+  static constexpr unsigned kOffsetBits = 33;
+  static constexpr unsigned kPagesBits = 7;
+  static constexpr unsigned kBlockBits = 8;
+  static constexpr unsigned kTicketBits = 16;
+  static_assert(kOffsetBits + kPagesBits + kBlockBits + kTicketBits == 64);
+  static constexpr std::uint32_t kFull = 127;
+  static constexpr std::uint32_t kStopped = 126;
+  static_assert(kSoftLimitBytes / kBlockBytes < kStopped);
+  // Claims reach at most this far beyond the reference offset, so that unpack is unambiguous.
+  static constexpr std::int64_t kMaxSpanBytes = std::int64_t{1} << (kOffsetBits - 1);
+
+  Offset offset;            // full 63 bits
+  std::uint32_t pages = 0;  // or kFull, kStopped
+  std::uint8_t block = 0;
+  std::uint16_t ticket = 0;
+
+  friend bool operator==(const Tail&, const Tail&) = default;
+
+  [[nodiscard]] bool open() const { return pages < kStopped; }
+  [[nodiscard]] bool stopped() const { return pages == kStopped; }
+  // Precondition: open().
+  [[nodiscard]] Offset block_start() const {
+    return round_down_to_block(offset) - std::int64_t{pages} * kBlockBytes;
+  }
+  // Bytes of records in the open block write.
+  [[nodiscard]] std::uint32_t used_bytes() const {
+    return static_cast<std::uint32_t>(offset - block_start());
+  }
+
+  [[nodiscard]] std::uint64_t pack() const;
+  // `reference` is any offset at most kMaxSpanBytes below the tail.
+  [[nodiscard]] static Tail unpack(std::uint64_t word, Offset reference);
+};
+
+// What limits a claim. All but `geometry` only ever grow.
+struct ClaimLimits {
+  Offset reference;                   // first offset whose block is not released yet
+  Offset space_end;                   // block writes may extend up to here
+  std::uint32_t released_blocks = 0;  // block numbers below are free again
+  std::uint32_t released_tickets = 0;
+  std::uint32_t blocks = 0;  // how many there are
+  std::uint32_t slots = 0;
+};
+
+enum class Refusal : std::uint8_t { stopped, over_capacity, would_block, offset_exhausted };
+
+struct ClaimPlan {
+  Tail before;
+  Tail after;
+  Offset offset;           // of the record
+  bool new_block = false;  // the record is the first of a new block write, which
+  Offset gap_begin;        // follows the last one here; less than `offset`: a jump lies between
+};
+
+// Decides where a record of `record_bytes` (header included) goes. Pure.
+// Precondition: record_bytes fits in the section.
+[[nodiscard]] std::expected<ClaimPlan, Refusal> plan_claim(const Tail& tail,
+                                                           const ClaimLimits& limits,
+                                                           const Geometry& geometry,
+                                                           std::uint32_t record_bytes);
+
+}  // namespace seqwal
+
+#endif  // SEQWAL_TAIL_H

@@ -1,0 +1,89 @@
+// That durable writes and flushes reach the disk: a loop device counts the cache flushes that were
+// asked of it (Documentation/block/stat.rst). What no counter sees is tested by losing power in
+// simulation.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdint>
+#include <fstream>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "seqwal/backends/open.h"
+#include "tests/support/temp.h"
+
+namespace seqwal::testing_support {
+namespace {
+
+// How many flushes `device` (/dev/loopN) has seen, or nothing where the kernel doesn't count them.
+std::optional<std::uint64_t> flushes_of(const std::string& device) {
+  constexpr int kFlushField = 15;
+  std::ifstream file("/sys/block/" + device.substr(sizeof "/dev/" - 1) + "/stat");
+  std::uint64_t value = 0;
+  for (int field = 0; field <= kFlushField; ++field) {
+    if (!(file >> value)) return std::nullopt;
+  }
+  return value;
+}
+
+class DeviceFlush : public testing::TestWithParam<DeviceKind> {
+ protected:
+  void SetUp() override {
+    write_file(directory_ / "disk", std::size_t{1} << 20U);
+    auto attached = LoopDevice::attach(directory_ / "disk");
+    if (!attached) GTEST_SKIP() << "no loop device: " << attached.error();
+    loop_ = std::move(*attached);
+    OpenOptions options;
+    options.path = loop_->path();
+    options.kind = GetParam();
+    auto opened = open_device(options);
+    if (!opened) GTEST_SKIP() << opened.error().message();
+    device_ = std::move(opened->device);
+    if (!device_->limits().volatile_cache || !flushes_of(loop_->path())) {
+      GTEST_SKIP() << "this kernel's loop devices have no cache, or don't count flushes";
+    }
+  }
+
+  // How many flushes the disk sees while it runs.
+  std::uint64_t flushes_during(IoKind kind, bool durable) {
+    const std::uint64_t before = *flushes_of(loop_->path());
+    const std::array segment{IoSegment{buffer_.data(), buffer_.size()}};
+    const IoRequest request{.token = {},
+                            .kind = kind,
+                            .durable = durable,
+                            .position = {8192},
+                            .segments = std::span(segment).first(kind == IoKind::flush ? 0 : 1)};
+    EXPECT_EQ(device_->submit({&request, 1}), 1U);
+    std::array<IoCompletion, 1> completion;
+    while (device_->reap(completion) == 0) device_->wait(kNever);
+    EXPECT_EQ(completion[0].os_error, 0);
+    return *flushes_of(loop_->path()) - before;
+  }
+
+  TempDir directory_;
+  std::optional<LoopDevice> loop_;
+  std::unique_ptr<Device> device_;
+  AlignedMemory buffer_{4096};
+};
+
+INSTANTIATE_TEST_SUITE_P(Both, DeviceFlush, testing::Values(DeviceKind::uring, DeviceKind::threads),
+                         [](const auto& parameter) {
+                           return std::string(parameter.param == DeviceKind::uring ? "Uring"
+                                                                                   : "Threads");
+                         });
+
+TEST_P(DeviceFlush, AFlushFlushes) { EXPECT_GE(flushes_during(IoKind::flush, false), 1U); }
+
+TEST_P(DeviceFlush, ADurableWriteFlushesWhereThereIsNoFua) {
+  ASSERT_EQ(device_->limits().durable_write, DurableWrite::flush);
+  EXPECT_GE(flushes_during(IoKind::write, true), 1U);
+}
+
+TEST_P(DeviceFlush, OtherWritesAndReadsDoNot) {
+  EXPECT_EQ(flushes_during(IoKind::write, false), 0U);
+  EXPECT_EQ(flushes_during(IoKind::read, false), 0U);
+}
+
+}  // namespace
+}  // namespace seqwal::testing_support

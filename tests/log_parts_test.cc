@@ -1,0 +1,242 @@
+// The parts of a running log that have no I/O: header store, frontier, buffer, callback.
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <memory>
+
+#include "core/src/durable_frontier.h"
+#include "core/src/header_store.h"
+#include "core/src/log_buffer.h"
+#include "core/src/trimmer.h"
+#include "seqwal/callback.h"
+#include "tests/support/log_world.h"
+
+namespace seqwal {
+namespace {
+
+using testing_support::make_body;
+using testing_support::MemoryDevice;
+
+// --- header store
+
+HeaderState two_slots(Offset trim0, std::int64_t stamp0, Offset trim1, std::int64_t stamp1) {
+  HeaderState state;
+  const auto slot = [](Offset trim, std::int64_t stamp) {
+    return HeaderSlot{.state = SlotState::valid,
+                      .header = {.capacity_bytes = 65536,
+                                 .trim = trim,
+                                 .stamp = stamp,
+                                 .window_bytes = 4096 * (stamp + 1)}};
+  };
+  state.slots = {slot(trim0, stamp0), slot(trim1, stamp1)};
+  state.current = stamp1 > stamp0 ? 1 : 0;
+  return state;
+}
+
+TEST(HeaderStore, TheSmallerTrimAndWindowOfTheTwoSlotsCount) {
+  const HeaderStore store(two_slots(Offset{100}, 5, Offset{50}, 6));
+  EXPECT_EQ(store.durable_trim(), Offset{50});
+  EXPECT_EQ(store.durable_window(), 4096 * 6);
+}
+
+TEST(HeaderStore, AnInvalidSlotCountsAsNothing) {
+  HeaderState state = two_slots(Offset{100}, 5, Offset{50}, 6);
+  state.slots[0].state = SlotState::damaged;
+  const HeaderStore store(state);
+  EXPECT_EQ(store.durable_trim(), kNoOffset);
+  EXPECT_EQ(store.durable_window(), 0);
+  EXPECT_TRUE(store.dirty());
+}
+
+TEST(HeaderStore, WritesTheOlderSlotFirstThenTheOther) {
+  MemoryDevice device(65536);
+  HeaderStore store(two_slots(Offset{1}, 5, Offset{1}, 9));
+  WalHeader wanted = store.wanted();
+  wanted.trim = Offset{4095};
+  store.want(wanted);
+  const auto first = store.begin();
+  EXPECT_EQ(first.position.value, 0U);
+  EXPECT_EQ(decode_wal_header(first.bytes).header.stamp, 10);
+  store.complete(true);
+  EXPECT_EQ(store.durable_trim(), Offset{1}) << "one slot is not enough";
+  const auto second = store.begin();
+  EXPECT_EQ(second.position.value, kBlockBytes);
+  EXPECT_EQ(decode_wal_header(second.bytes).header.stamp, 11);
+  store.complete(true);
+  EXPECT_EQ(store.durable_trim(), Offset{4095});
+  EXPECT_FALSE(store.dirty());
+}
+
+TEST(HeaderStore, WhatIsWantedMeanwhileGoesIntoTheNextWrite) {
+  HeaderStore store(two_slots(Offset{1}, 5, Offset{1}, 9));
+  WalHeader wanted = store.wanted();
+  wanted.trim = Offset{10};
+  store.want(wanted);
+  (void)store.begin();
+  wanted.trim = Offset{20};
+  store.want(wanted);
+  store.complete(true);
+  (void)store.begin();
+  store.complete(true);
+  EXPECT_EQ(store.durable_trim(), Offset{10});
+  EXPECT_TRUE(store.dirty());
+  (void)store.begin();
+  store.complete(true);
+  EXPECT_EQ(store.durable_trim(), Offset{20});
+  EXPECT_FALSE(store.dirty());
+}
+
+TEST(HeaderStore, AFailedWriteLeavesTheOtherSlotInForce) {
+  HeaderStore store(two_slots(Offset{1}, 5, Offset{2}, 9));
+  WalHeader wanted = store.wanted();
+  wanted.trim = Offset{10};
+  store.want(wanted);
+  (void)store.begin();
+  store.complete(false);
+  EXPECT_EQ(store.state().header().trim, Offset{2});
+  EXPECT_EQ(store.durable_trim(), kNoOffset);
+}
+
+// --- frontier
+
+TEST(DurableFrontier, AdvancesOverContiguousBlocksOnly) {
+  DurableFrontier frontier(false);
+  frontier.written(2);
+  frontier.written(0);
+  EXPECT_TRUE(frontier.advance());
+  EXPECT_FALSE(frontier.advance());
+  frontier.written(1);
+  EXPECT_TRUE(frontier.advance());
+  EXPECT_TRUE(frontier.advance());
+  EXPECT_FALSE(frontier.advance());
+  EXPECT_EQ(frontier.frontier(), 3U);
+}
+
+TEST(DurableFrontier, AFlushCoversWhatWasWrittenBeforeItBegan) {
+  DurableFrontier frontier(true);
+  EXPECT_FALSE(frontier.wants_flush());
+  frontier.written(0);
+  EXPECT_TRUE(frontier.wants_flush());
+  frontier.flush_begins();
+  frontier.written(1);
+  EXPECT_FALSE(frontier.wants_flush()) << "one at a time";
+  frontier.flush_ends();
+  EXPECT_TRUE(frontier.advance());
+  EXPECT_FALSE(frontier.advance());
+  EXPECT_TRUE(frontier.wants_flush());
+  frontier.flush_begins();
+  frontier.flush_ends();
+  EXPECT_TRUE(frontier.advance());
+  EXPECT_FALSE(frontier.wants_flush());
+}
+
+TEST(DurableFrontier, GoesRoundItsRing) {
+  DurableFrontier frontier(false);
+  for (std::uint32_t number = 0; number < 1000; ++number) {
+    frontier.written(number);
+    ASSERT_TRUE(frontier.advance());
+  }
+}
+
+TEST(DurableFrontierDeathTest, ABlockWrittenTwiceIsCaught) {
+  DurableFrontier frontier(false);
+  frontier.written(0);
+  EXPECT_DEATH(frontier.written(0), "invariant violated");
+}
+
+// --- buffer
+
+class LogBufferTest : public ::testing::Test {
+ protected:
+  LogBufferTest() { buffer.start(Offset{0}, Offset{1 << 20}); }
+
+  Offset append(std::size_t length) {
+    AppendCallback callback;
+    const auto body = make_body(1, length);
+    const auto offset = buffer.append(body, checksum(body), callback);
+    EXPECT_TRUE(offset.has_value());
+    return offset.value_or(kNoOffset);
+  }
+
+  LogBuffer buffer{Geometry((1 << 20) + kHeaderAreaBytes), 4, 16};
+};
+
+TEST_F(LogBufferTest, RefusesBeforeStart) {
+  LogBuffer fresh(Geometry(65536), 2, 16);
+  AppendCallback callback;
+  EXPECT_EQ(fresh.append(make_body(1, 5), 1, callback).error(), Refusal::stopped);
+}
+
+TEST_F(LogBufferTest, ABlockIsReadyOnceItIsSealed) {
+  append(100);
+  EXPECT_TRUE(buffer.has_open_block());
+  EXPECT_EQ(buffer.blocks_end(), 1U);
+  EXPECT_FALSE(buffer.ready(0).has_value());
+  EXPECT_TRUE(buffer.seal());
+  EXPECT_FALSE(buffer.seal());
+  const auto block = buffer.ready(0);
+  ASSERT_TRUE(block.has_value());
+  EXPECT_EQ(block->records_end, Offset{124});
+  EXPECT_EQ(block->end(), Offset{4096});
+  EXPECT_EQ(block->end_ticket - block->first_ticket, 1);
+}
+
+TEST_F(LogBufferTest, AClaimThatDoesNotFitSealsTheBlockBeforeIt) {
+  append(kSoftLimitBytes - 100);
+  append(200);
+  EXPECT_TRUE(buffer.ready(0).has_value());
+  EXPECT_FALSE(buffer.ready(1).has_value());
+  EXPECT_EQ(buffer.blocks_end(), 2U);
+}
+
+TEST_F(LogBufferTest, BlocksAndSlotsComeBackWhenReleased) {
+  for (std::uint32_t round = 0; round < 300; ++round) {  // block numbers pass 256
+    const Offset offset = append(100);
+    ASSERT_TRUE(buffer.seal());
+    const auto block = buffer.ready(round);
+    ASSERT_TRUE(block.has_value()) << round;
+    EXPECT_EQ(block->start, offset);
+    Offset told;
+    (void)buffer.take_callback(block->first_ticket, told);
+    EXPECT_EQ(told, offset);
+    buffer.release_block(round, block->end());
+    buffer.release_tickets(block->end_ticket);
+    if (block->end().value > 900 << 10) return;
+  }
+}
+
+TEST_F(LogBufferTest, StopSealsAndRefuses) {
+  append(10);
+  buffer.stop();
+  EXPECT_TRUE(buffer.ready(0).has_value());
+  AppendCallback callback;
+  EXPECT_EQ(buffer.append(make_body(1, 5), 1, callback).error(), Refusal::stopped);
+}
+
+// --- trim target
+
+TEST(TrimTarget, IsTheRecordUnlessItIsTheLastOfItsBlockWrite) {
+  EXPECT_EQ(trim_target(Offset{8192}, Offset{8300}, true), Offset{8192});
+  EXPECT_EQ(trim_target(Offset{8192}, Offset{8300}, false), Offset{12287});
+  EXPECT_EQ(trim_target(Offset{8192}, Offset{12288}, false), Offset{12287});
+}
+
+// --- callback
+
+TEST(Callback, OwnsWhatItCapturesAndMoves) {
+  auto shared = std::make_shared<int>(3);
+  {
+    Callback<int&> callback = [shared](int& out) { out = *shared; };
+    Callback<int&> moved = std::move(callback);
+    EXPECT_FALSE(callback);  // NOLINT(bugprone-use-after-move): that is the question
+    int out = 0;
+    moved(out);
+    EXPECT_EQ(out, 3);
+    moved = Callback<int&>();
+    EXPECT_EQ(shared.use_count(), 1);
+  }
+  EXPECT_EQ(shared.use_count(), 1);
+}
+
+}  // namespace
+}  // namespace seqwal

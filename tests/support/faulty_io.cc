@@ -1,0 +1,200 @@
+#include "tests/support/faulty_io.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+namespace seqwal::testing_support {
+namespace {
+
+constexpr std::uint64_t kSectorBytes = 512;
+
+std::uint64_t length_of(std::span<const iovec> vectors) {
+  std::uint64_t bytes = 0;
+  for (const iovec& vector : vectors) bytes += vector.iov_len;
+  return bytes;
+}
+
+// The first `bytes` of `vectors`.
+std::vector<iovec> cut(std::span<const iovec> vectors, std::uint64_t bytes) {
+  std::vector<iovec> kept;
+  for (iovec vector : vectors) {
+    vector.iov_len = std::min<std::size_t>(vector.iov_len, bytes);
+    bytes -= vector.iov_len;
+    if (vector.iov_len > 0) kept.push_back(vector);
+  }
+  return kept;
+}
+
+std::uint64_t mix(std::uint64_t value) {
+  value += 0x9e3779b97f4a7c15U;
+  value = (value ^ (value >> 30U)) * 0xbf58476d1ce4e5b9U;
+  value = (value ^ (value >> 27U)) * 0x94d049bb133111ebU;
+  return value ^ (value >> 31U);
+}
+
+}  // namespace
+
+FaultPlan harassment(std::uint64_t seed) {
+  return [seed](const RawCall& call) -> std::optional<std::int64_t> {
+    if (call.kind == IoKind::flush) return std::nullopt;
+    const std::uint64_t random = mix(seed ^ mix(call.number));
+    switch (random % 8) {
+      case 0:
+        return -EAGAIN;
+      case 1:
+        return -EINTR;
+      case 2:
+      case 3:
+        return std::nullopt;
+      default:
+        return static_cast<std::int64_t>(1 + (random >> 8U) % call.length_bytes);
+    }
+  };
+}
+
+// --- FaultyIo -------------------------------------------------------------------------------
+
+std::optional<std::int64_t> FaultyIo::ask(RawCall call) {
+  const std::lock_guard lock(mutex_);
+  call.number = calls_++;
+  return plan_ ? plan_(call) : std::nullopt;
+}
+
+std::int64_t FaultyIo::read(int fd, std::span<const iovec> vectors, std::uint64_t position_bytes) {
+  const auto fault = ask({.number = 0,
+                          .kind = IoKind::read,
+                          .durable = false,
+                          .position_bytes = position_bytes,
+                          .length_bytes = length_of(vectors)});
+  if (!fault) return system_io().read(fd, vectors, position_bytes);
+  const std::uint64_t sectors = *fault > 0 ? static_cast<std::uint64_t>(*fault) / kSectorBytes : 0;
+  if (sectors == 0) return *fault;
+  const std::int64_t real =
+      system_io().read(fd, cut(vectors, sectors * kSectorBytes), position_bytes);
+  return real < 0 ? real : *fault;
+}
+
+std::int64_t FaultyIo::write(int fd, std::span<const iovec> vectors, std::uint64_t position_bytes,
+                             bool durable) {
+  const auto fault = ask({.number = 0,
+                          .kind = IoKind::write,
+                          .durable = durable,
+                          .position_bytes = position_bytes,
+                          .length_bytes = length_of(vectors)});
+  if (!fault) return system_io().write(fd, vectors, position_bytes, durable);
+  const std::uint64_t sectors = *fault > 0 ? static_cast<std::uint64_t>(*fault) / kSectorBytes : 0;
+  if (sectors == 0) return *fault;
+  const std::int64_t real =
+      system_io().write(fd, cut(vectors, sectors * kSectorBytes), position_bytes, durable);
+  return real < 0 ? real : *fault;
+}
+
+std::int64_t FaultyIo::flush(int fd) {
+  const auto fault = ask({.number = 0,
+                          .kind = IoKind::flush,
+                          .durable = false,
+                          .position_bytes = 0,
+                          .length_bytes = 0});
+  return fault ? *fault : system_io().flush(fd);
+}
+
+// --- rings ----------------------------------------------------------------------------------
+
+namespace {
+
+class FaultyRing final : public RawRing {
+ public:
+  FaultyRing(std::unique_ptr<RawRing> real, std::shared_ptr<RingScript> script)
+      : real_(std::move(real)), script_(std::move(script)) {}
+
+  void queue(const RingOperation& operation) override {
+    const RawCall call{.number = script_->operations++,
+                       .kind = operation.kind,
+                       .durable = operation.durable,
+                       .position_bytes = operation.position_bytes,
+                       .length_bytes = length_of(operation.vectors)};
+    const auto fault = script_->plan ? script_->plan(call) : std::nullopt;
+    if (!fault) {
+      real_->queue(operation);
+      return;
+    }
+    if (*fault == kHangs) return;
+    const std::uint64_t sectors =
+        *fault > 0 ? static_cast<std::uint64_t>(*fault) / kSectorBytes : 0;
+    if (sectors == 0) {
+      answers_.push_back({.id = operation.id, .result = *fault});
+      return;
+    }
+    Cut& changed = cuts_[operation.id];
+    changed = {.vectors = cut(operation.vectors, sectors * kSectorBytes), .report = *fault};
+    RingOperation shorter = operation;
+    shorter.vectors = changed.vectors;
+    real_->queue(shorter);
+  }
+  void queue_wake(std::uint64_t id) override { real_->queue_wake(id); }
+  std::size_t queued() const override { return real_->queued(); }
+  void drop_queued() override { real_->drop_queued(); }
+
+  int submit() override {
+    if (const int refusal = next_refusal(); refusal != 0) return refusal;
+    return real_->submit();
+  }
+  int submit_and_wait(Nanoseconds timeout) override {
+    if (const int refusal = next_refusal(); refusal != 0) return refusal;
+    return answers_.empty() ? real_->submit_and_wait(timeout) : real_->submit();
+  }
+
+  bool next(RingResult& result) override {
+    if (!answers_.empty()) {
+      result = answers_.front();
+      answers_.pop_front();
+      return true;
+    }
+    if (!real_->next(result)) return false;
+    const auto changed = cuts_.find(result.id);
+    if (changed != cuts_.end()) {
+      if (result.result >= 0) result.result = changed->second.report;
+      cuts_.erase(changed);
+    }
+    return true;
+  }
+
+ private:
+  struct Cut {
+    std::vector<iovec> vectors;
+    std::int64_t report = 0;
+  };
+
+  int next_refusal() {
+    if (script_->submit_always_refused) return script_->submit_refusal;
+    if (script_->submit_results.empty()) return 0;
+    const int refusal = script_->submit_results.front();
+    script_->submit_results.pop_front();
+    return refusal;
+  }
+
+  std::unique_ptr<RawRing> real_;
+  std::shared_ptr<RingScript> script_;
+  std::deque<RingResult> answers_;
+  std::map<std::uint64_t, Cut> cuts_;  // by operation
+};
+
+}  // namespace
+
+RingFactory faulty_rings(const std::shared_ptr<RingScript>& script) {
+  return [script](int fd, int wake_fd, std::uint32_t entries) -> Result<OpenedRing> {
+    ++script->setups;
+    if (!script->setup_results.empty()) {
+      const int refusal = script->setup_results.front();
+      script->setup_results.pop_front();
+      if (refusal != 0) return fail(ErrorCode::unsupported, "io_uring_setup: refused", refusal);
+    }
+    auto real = open_system_ring(fd, wake_fd, entries);
+    if (!real) return real;
+    real->ring = std::make_unique<FaultyRing>(std::move(real->ring), script);
+    return real;
+  };
+}
+
+}  // namespace seqwal::testing_support
