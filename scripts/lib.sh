@@ -52,9 +52,10 @@ install_packages() {
 # configure_preset PRESET: only warnings and errors are heard.
 configure_preset() { cmake --preset "$1" --log-level=WARNING >/dev/null; }
 
+# build_preset PRESET [OPTION...]: options go to `cmake --build`.
 build_preset() {
   configure_preset "$1"
-  cmake --build --preset "$1"
+  cmake --build --preset "$@"
 }
 
 failed_stages=()
