@@ -66,7 +66,8 @@ std::vector<Scenario> around(const std::string& where, std::int64_t offset) {
           .window(kMax)
           .records({cycle + 15 * kB})
           .gives({cycle + 15 * kB})
-          .prefix({}),
+          .prefix({})
+          .holes({{cycle, cycle + 15 * kB}}),
   };
 }
 

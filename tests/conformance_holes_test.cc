@@ -42,7 +42,11 @@ std::vector<Scenario> windows() {
           .gives({0, 4 * kB, 7 * kB})
           .prefix({0})
           .holes({{kB, 4 * kB}, {5 * kB, 7 * kB}}),
-      Scenario("TheFirstBlockIsMissing").records({kB, 2 * kB}).gives({kB, 2 * kB}).prefix({}),
+      Scenario("TheFirstBlockIsMissing")
+          .records({kB, 2 * kB})
+          .gives({kB, 2 * kB})
+          .prefix({})
+          .holes({{0, kB}}),
       Scenario("StrictStopsAWindowAfterTheFirstHole")
           .window(2 * kB)
           .records({0, 2 * kB, 3 * kB, 4 * kB})
@@ -109,7 +113,8 @@ std::vector<Scenario> windows() {
           .window(16 * kB)
           .records({15 * kB})
           .gives({15 * kB})
-          .prefix({}),
+          .prefix({})
+          .holes({{0, 15 * kB}}),
       Scenario("ADamagedHeaderInsideABlockWriteLosesTheRestOfItsBlock")
           .records({0})
           .damaged(124, naive::Damage::header_checksum)
@@ -221,7 +226,8 @@ std::vector<Scenario> jumps() {
           .full_blocks(12 * kB, 12 * kB)
           .full_blocks(14 * kB, 20 * kB)
           .gives({14 * kB, 15 * kB, 16 * kB, 17 * kB, 18 * kB, 19 * kB, 20 * kB})
-          .prefix({}),
+          .prefix({})
+          .holes({{13 * kB, 14 * kB}}),
       Scenario("AHoleIsForgottenBehindAnExactEnd")
           .trim(11 * kB)
           .window(3 * kB)
@@ -240,7 +246,8 @@ std::vector<Scenario> jumps() {
           .record(16 * kB, filling(2))
           .gives({13 * kB, 14 * kB, 16 * kB})
           .strict({13 * kB, 14 * kB})
-          .prefix({}),
+          .prefix({})
+          .holes({{12 * kB, 13 * kB}}),
       Scenario("TheStartOfTheNextCycleIsMissing")
           .trim(12 * kB)
           .full_blocks(12 * kB, 13 * kB)
@@ -319,14 +326,16 @@ std::vector<Scenario> trims() {
           .record(kB, filling(3))
           .record(4 * kB)
           .gives({4 * kB})
-          .prefix({}),
+          .prefix({})
+          .holes({{2 * kB, 4 * kB}}),
       Scenario("TrimInsideALongRecordAtABoundary")
           .trim(2 * kB)
           .window(2 * kB)
           .record(kB, filling(3))
           .record(4 * kB)
           .gives({4 * kB})
-          .prefix({}),
+          .prefix({})
+          .holes({{3 * kB, 4 * kB}}),
       Scenario("AnInvalidRecordAtTheTrimOffsetIsNoHole")
           .trim(2 * kB)
           .window(kB)
@@ -338,7 +347,8 @@ std::vector<Scenario> trims() {
           .records({4 * kB, 5 * kB})
           .gives({4 * kB, 5 * kB})
           .strict({4 * kB})
-          .prefix({}),
+          .prefix({})
+          .holes({{3 * kB, 4 * kB}}),
       Scenario("ADamagedRecordAtTheTrimOffsetIsPassedByItsLength")
           .trim(kB)
           .window(0)
@@ -352,7 +362,8 @@ std::vector<Scenario> trims() {
           .records({7 * kB, 8 * kB})
           .gives({7 * kB, 8 * kB})
           .strict({7 * kB})
-          .prefix({}),
+          .prefix({})
+          .holes({{6 * kB, 7 * kB}}),
       Scenario("TrimAtTheEndOfTheLog").trim(3 * kB - 1).records({kB, 2 * kB}),
       Scenario("TrimAtTheLastRecord").trim(2 * kB).records({kB, 2 * kB}),
       Scenario("TrimAtTheFirstFreeBlock").trim(3 * kB).records({kB, 2 * kB}),
@@ -396,14 +407,16 @@ std::vector<Scenario> rings() {
           .trim(kB)
           .full_blocks(3 * kB, 6 * kB)
           .gives({3 * kB, 4 * kB, 5 * kB})
-          .prefix({}),
+          .prefix({})
+          .holes({{2 * kB, 3 * kB}}),
       Scenario("ARecordAcrossTheLimitIsNotDelivered")
           .section_blocks(4)
           .trim(kB)
           .full_blocks(3 * kB, 4 * kB)
           .record(5 * kB, filling(2))
           .gives({3 * kB, 4 * kB})
-          .prefix({}),
+          .prefix({})
+          .holes({{2 * kB, 3 * kB}}),
       Scenario("ARecordUpToTheLimitIsDelivered")
           .section_blocks(4)
           .trim(kB)
@@ -425,7 +438,8 @@ std::vector<Scenario> rings() {
           .full_blocks(1 * kB, 4 * kB)
           .gives({kB, 2 * kB, 3 * kB, 4 * kB})
           .strict({kB, 2 * kB, 3 * kB})
-          .prefix({}),
+          .prefix({})
+          .holes({{0, kB}}),
       Scenario("ASectionOfOneBlock")
           .section_blocks(1)
           .trim(9 * kB - 1)
@@ -446,7 +460,8 @@ std::vector<Scenario> rings() {
           .trim(kB)
           .full_blocks(5 * kB, 5 * kB)
           .gives({5 * kB})
-          .prefix({}),
+          .prefix({})
+          .holes({{4 * kB, 5 * kB}}),
   };
 }
 INSTANTIATE_TEST_SUITE_P(Ring, Holes, testing::ValuesIn(rings()), name_of);

@@ -42,7 +42,8 @@ std::vector<Scenario> lengths() {
           .damaged(0, Damage::zero_length)
           .record(kB)
           .gives({kB})
-          .prefix({}),
+          .prefix({})
+          .holes({{0, kB}}),
       Scenario("AZeroLengthInsideABlockWrite")
           .record(0)
           .damaged(124, Damage::zero_length)
@@ -155,28 +156,32 @@ std::vector<Scenario> cycle_ends() {
           .wrapped(15 * kB, filling(1) + 1)
           .records({17 * kB})
           .gives({17 * kB})
-          .prefix({}),
+          .prefix({})
+          .holes({{16 * kB, 17 * kB}}),
       Scenario("OneByteOverTheEndWithARecordThere")
           .trim(14 * kB)
           .records({14 * kB})
           .wrapped(15 * kB, filling(1) + 1)
           .records({16 * kB, 17 * kB})
           .gives({17 * kB})
-          .prefix({}),
+          .prefix({})
+          .holes({{16 * kB, 17 * kB}}),
       Scenario("ABodyAcrossTheEnd")
           .trim(14 * kB)
           .records({14 * kB})
           .wrapped(15 * kB, filling(2))
           .records({18 * kB})
           .gives({18 * kB})
-          .prefix({}),
+          .prefix({})
+          .holes({{16 * kB, 18 * kB}}),
       Scenario("AHeaderAcrossTheEnd")
           .trim(15 * kB)
           .record(15 * kB, filling(1) - 10)
           .wrapped(16 * kB - 10, 100)
           .records({17 * kB})
           .gives({17 * kB})
-          .prefix({}),
+          .prefix({})
+          .holes({{16 * kB, 17 * kB}}),
       Scenario("AHeaderAcrossTheEndLosesNothing")
           .trim(15 * kB)
           .record(15 * kB, filling(1) - 10)

@@ -32,7 +32,7 @@ class Recovery::Impl {
                  bounded_read_ahead(options, headers.header(), geometry_), options.reads_in_flight),
         end_(rules_.bound()),
         events_(events) {
-    report_.end = headers.header().trim + 1;
+    report_.end = saturating_add(headers.header().trim, 1);
     report_.read_bytes = kHeaderAreaBytes;
   }
 

@@ -18,7 +18,8 @@ RecoveryRules::RecoveryRules(const Geometry& geometry, const WalHeader& header, 
       contiguous_(header.version == FormatVersion::v1),
       trim_(header.trim),
       window_bytes_(std::clamp<std::int64_t>(header.window_bytes, 0, geometry.section_bytes())),
-      end_(geometry.recovery_end(header.trim)),
+      // A block whose end is beyond what can be counted is no part of any log.
+      end_(std::min(geometry.recovery_end(header.trim), round_down_to_block(kMaxOffset))),
       next_{std::max<std::int64_t>(header.trim.value, 0)} {}
 
 Offset RecoveryRules::bound() const {
@@ -57,6 +58,9 @@ bool RecoveryRules::advance(const Parsed& parsed) {
 void RecoveryRules::met_valid(const Parsed& parsed) {
   last_valid_ = parsed.offset;
   next_ = parsed.end;
+  const Offset cycle_start = parsed.offset - geometry_.position_in_section(parsed.offset);
+  // What was missing in an earlier cycle does not count against this one's window.
+  if (first_invalid_ < cycle_start) first_invalid_ = kNoOffset;
   if (gap_begin_ == kNoOffset) return;
 
   if (mode_ == RecoveryMode::prefix && !crosses_as_jump(parsed)) {
@@ -65,10 +69,8 @@ void RecoveryRules::met_valid(const Parsed& parsed) {
   }
   // A gap that reaches the end of a cycle is the jump to the next one; what is missing behind it is
   // a hole, like everything missing between two records of one cycle.
-  const Offset cycle_start = parsed.offset - geometry_.position_in_section(parsed.offset);
   const Offset hole_begin = std::max(gap_begin_, cycle_start);
   if (hole_begin < parsed.offset) hole_ = OffsetRange{hole_begin, parsed.offset};
-  if (first_invalid_ < cycle_start) first_invalid_ = kNoOffset;
   gap_begin_ = kNoOffset;
 }
 

@@ -161,11 +161,11 @@ class Reader {
     const std::size_t count = steps_before_end(steps);
     reading.end =
         header_.trim < 0 ? 0 : static_cast<std::int64_t>(std::min(start_ + 1, kLastOffset));
-    std::optional<std::size_t> previous;
+    std::size_t behind_last = 0;
     for (std::size_t i = 0; i < count; ++i) {
       if (!steps[i].valid || is_trim(steps[i])) continue;
-      if (previous) note_hole(reading, steps, *previous, i);
-      previous = i;
+      note_hole(reading, steps, behind_last, i);
+      behind_last = i + 1;
       reading.records.push_back({static_cast<std::int64_t>(steps[i].offset), steps[i].body});
       reading.end = static_cast<std::int64_t>(steps[i].next);
     }
@@ -290,12 +290,12 @@ class Reader {
     return from;
   }
 
-  // What is missing between two delivered records: from the first invalid aligned offset, but of
+  // What is missing before a delivered record, back to the one before it: from the first invalid aligned offset, but of
   // the record's own cycle only (what is missing at the end of a cycle is the jump to the next).
-  void note_hole(Reading& reading, const std::vector<Step>& steps, std::size_t before,
+  void note_hole(Reading& reading, const std::vector<Step>& steps, std::size_t from,
                  std::size_t after) const {
     if (header_.version == 1) return;
-    for (std::size_t i = before + 1; i < after; ++i) {
+    for (std::size_t i = from; i < after; ++i) {
       if (!is_gap(steps[i])) continue;
       const Step& record = steps[after];
       const std::uint64_t begin = std::max(steps[i].offset, cycle(record) * section_);

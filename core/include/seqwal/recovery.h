@@ -38,8 +38,8 @@ enum class RecoveryMode : std::uint8_t {
 
 struct RecoveryOptions {
   RecoveryMode mode = RecoveryMode::standard;
-  // Read-ahead memory, allocated by open. Recovery reads at most this much, and at most a window
-  // and 4 MiB, further than the rules need.
+  // How far to read ahead: never more than a window and 4 MiB further than the rules need. Cut into
+  // this many requests; open allocates memory for one more.
   std::uint32_t read_ahead_bytes = 4U << 20U;
   std::uint32_t reads_in_flight = 4;
 };
@@ -52,8 +52,8 @@ struct HeaderState {
   [[nodiscard]] const WalHeader& header() const { return slots.at(current).header; }
 };
 
-// Reads both slots and judges them. Errors: not_a_log, headers_damaged, length_mismatch,
-// unsupported, io_error (a slot that can't be read counts as damaged; both: io_error).
+// Reads both slots and judges them. One valid slot is enough. Errors: not_a_log, headers_damaged,
+// length_mismatch, unsupported, io_error (no valid slot, and one could not be read).
 [[nodiscard]] Result<HeaderState> read_headers(Device& device, Host& host);
 
 // One recovered record. `body` is valid until the next call of next().
@@ -70,7 +70,7 @@ struct RecoveryReport {
   Offset last = kNoOffset;
   Offset end = kNoOffset;          // end of the last delivered record; where nothing was: the first
                                    // offset after the trim offset
-  std::vector<OffsetRange> holes;  // between delivered records (version 0). Not damage
+  std::vector<OffsetRange> holes;  // before delivered records (version 0). Not damage
   std::vector<OffsetRange> unreadable;  // blocks that the device failed to read
   std::vector<OffsetRange> damage;      // unreadable blocks with delivered records after them
   std::uint64_t read_bytes = 0;         // from the device, header slots included
