@@ -13,7 +13,6 @@ constexpr std::uint32_t kWalMagicV0 = 0x12345678;
 constexpr std::uint32_t kWalMagicV1 = 0x01234567;
 constexpr std::uint32_t kDataMagic = 0x87654321;
 constexpr std::uint32_t kPaddingMagic = 0x76543210;
-constexpr std::uint32_t kChecksumMask = 0x7FFFFFFF;
 
 // Where the fields of a WAL header stand.
 constexpr std::size_t kWalMagicAt = 0;

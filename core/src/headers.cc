@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "aligned_buffer.h"
+#include "device_check.h"
 #include "seqwal/recovery.h"
 #include "sync_io.h"
 
@@ -24,14 +25,22 @@ std::unexpected<Error> no_valid_slot(const HeaderState& state, int os_error) {
 
 }  // namespace
 
+Result<void> check_device(const DeviceLimits& limits) {
+  if (limits.block_bytes <= kBlockBytes && limits.buffer_alignment_bytes <= kBlockBytes &&
+      limits.max_transfer_bytes >= 2 * kBlockBytes) {
+    return {};
+  }
+  return fail(
+      ErrorCode::unsupported,
+      fmt::format("the device works in blocks of {} bytes, buffers aligned to {}, transfers "
+                  "up to {}; a log needs at most {}, {}, and at least {}: use another device",
+                  limits.block_bytes, limits.buffer_alignment_bytes, limits.max_transfer_bytes,
+                  kBlockBytes, kBlockBytes, 2 * kBlockBytes));
+}
+
 Result<HeaderState> read_headers(Device& device, Host& /*host*/) {
   const DeviceLimits& limits = device.limits();
-  if (limits.block_bytes > kBlockBytes || limits.buffer_alignment_bytes > kBlockBytes) {
-    return fail(ErrorCode::unsupported,
-                fmt::format("the device works in blocks of {} bytes, buffers aligned to {}; a log "
-                            "needs at most {}: use another device",
-                            limits.block_bytes, limits.buffer_alignment_bytes, kBlockBytes));
-  }
+  if (auto ok = check_device(limits); !ok) return std::unexpected(std::move(ok.error()));
   if (limits.size_bytes < kHeaderAreaBytes) {
     return fail(ErrorCode::not_a_log,
                 fmt::format("{} bytes are too few for a log: create one first", limits.size_bytes));

@@ -137,8 +137,8 @@ class Log::Impl {
   BlockWriter writer_;
   Trimmer trimmer_;
   std::uint32_t acknowledged_ = 0;  // block writes whose callbacks ran
-  bool header_in_flight_ = false;
   bool room_made_ = false;
+  bool close_postponed_ = false;
   Offset end_;  // end of the last durable record
 
   // Written by the polling thread, read by any.
@@ -222,14 +222,15 @@ Result<Offset> Log::Impl::reset(const ResetOptions& options) {
   header.node_id = options.node_id.value_or(header.node_id);
   header.epoch = options.epoch.value_or(header.epoch);
   header.trim = start - 1;
-  header.window_bytes = std::min(round_up_to_block(window), geometry_.section_bytes());
+  header.window_bytes = round_up_to_block(std::min(window, geometry_.section_bytes()));
   header.shutdown = ShutdownType::ungraceful;
   headers_.want(header);
 
   SyncIo io(device_);
   if (const int os_error = headers_.write_all(io, options_.durability != Durability::none);
       os_error != 0) {
-    return fail(ErrorCode::io_error, "cannot write the header: the log was not reset", os_error);
+    return fail(ErrorCode::io_error, "cannot write both headers: the log may or may not be reset",
+                os_error);
   }
   buffer_.start(start, geometry_.space_end(headers_.durable_trim()));
   writer_.start(start);
@@ -263,6 +264,10 @@ Result<Offset> Log::Impl::append(std::span<const std::byte> body, AppendCallback
                                  std::uint32_t body_checksum) {
   if (body.empty() || body.size() > max_body_bytes()) return fail(ErrorCode::bad_length);
   if (state() < State::running) return fail(ErrorCode::wrong_state, "reset before append");
+  if (closing_.load(std::memory_order_acquire)) {
+    return fail(to_error_code(Refusal::stopped, failed_.load(std::memory_order_acquire)));
+  }
+  body_checksum &= kChecksumMask;  // of a plain CRC-32, as callers have it
   if (body_checksum == 0) body_checksum = checksum(body);
   return try_append(body, body_checksum, callback);
 }
@@ -345,11 +350,11 @@ void Log::Impl::reap() {
         }
         break;
       case IoPurpose::Kind::flush:
-        if (done.os_error == 0) {
-          writer_.frontier().flush_ends();
-        } else {
+        if (done.os_error != 0) {
           fail_log(end_, done.os_error, "a flush failed");
-        }
+        } else if (state() == State::running) {
+          writer_.frontier().flush_ends();
+        }  // else: a write failed meanwhile, and what a flush says then is not to be trusted
         break;
       case IoPurpose::Kind::header:
         header_written(done.os_error);
@@ -465,7 +470,8 @@ void Log::Impl::pump_flush() {
 // Intake stops, what was appended is finished, then both headers say graceful.
 void Log::Impl::finish_close() {
   if (!closing_.load(std::memory_order_seq_cst)) return;
-  if (trims_entering_.load(std::memory_order_seq_cst) > 0) return;
+  close_postponed_ = trims_entering_.load(std::memory_order_seq_cst) > 0;
+  if (close_postponed_) return;
   if (state() == State::running) {
     buffer_.stop();
     if (acknowledged_ != buffer_.blocks_end() || !trimmer_.idle() || io_.in_flight() > 0) return;
@@ -488,7 +494,8 @@ void Log::Impl::finish_close() {
 // once more at what appenders publish.
 bool Log::Impl::rest() {
   if (state() == State::closed) return false;  // nobody is to wait for a log that has finished
-  if (trims_entering_.load(std::memory_order_seq_cst) > 0) return false;  // for some instructions
+  // A trim on its way in, for some instructions more. It may be refused, and wakes nobody then.
+  if (close_postponed_) return false;
   const bool failing = state() == State::failing && io_.in_flight() == 0;
   if (!failing && !writer_.has_free_slot()) return true;  // an append changes nothing
   sleeping_.store(true, std::memory_order_seq_cst);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "aligned_buffer.h"
+#include "device_check.h"
 #include "header_store.h"
 #include "seqwal/log.h"
 #include "sync_io.h"
@@ -70,10 +71,7 @@ Result<void> check_capacity(const DeviceLimits& limits, std::uint64_t capacity) 
     return fail(ErrorCode::bad_capacity,
                 fmt::format("{} bytes do not fit the {} bytes there", capacity, limits.size_bytes));
   }
-  if (limits.block_bytes > kBlockBytes || limits.buffer_alignment_bytes > kBlockBytes) {
-    return fail(ErrorCode::unsupported, "the device's blocks are larger than 4096 bytes");
-  }
-  return {};
+  return check_device(limits);
 }
 
 }  // namespace
@@ -97,8 +95,7 @@ Result<void> create_log(Device& device, Host& /*host*/, const CreateOptions& opt
   if (auto ok = flush(io); !ok) return ok;
 
   const auto section = static_cast<std::int64_t>(options.capacity_bytes - kHeaderAreaBytes);
-  const std::int64_t window =
-      options.window_bytes > 0 ? round_up_to_block(options.window_bytes) : kDefaultWindowBytes;
+  const std::int64_t window = options.window_bytes > 0 ? options.window_bytes : kDefaultWindowBytes;
   HeaderState nothing;
   nothing.current = 1;  // so that slot 0 is written first, with stamp 1
   HeaderStore headers(nothing);
@@ -106,7 +103,7 @@ Result<void> create_log(Device& device, Host& /*host*/, const CreateOptions& opt
                 .capacity_bytes = options.capacity_bytes,
                 .trim = kNoOffset,
                 .stamp = 0,
-                .window_bytes = std::min(window, section),
+                .window_bytes = round_up_to_block(std::min(window, section)),
                 .shutdown = ShutdownType::graceful,
                 .node_id = options.node_id,
                 .epoch = options.epoch});
@@ -116,46 +113,84 @@ Result<void> create_log(Device& device, Host& /*host*/, const CreateOptions& opt
   return {};
 }
 
-Result<Offset> trim_log(Device& device, Host& host, Offset offset, EventSink* events) {
+namespace {
+
+// What recovery says of the record that a trim names, and of what follows it.
+struct TrimSearch {
+  HeaderState headers;
+  RecoveryReport report;
+  Offset record_end = kNoOffset;  // kNoOffset: no record starts there
+  Offset next = kNoOffset;        // the delivered record behind it
+};
+
+// The Recovery, and with it every read in flight, is gone when this returns.
+Result<TrimSearch> search(Device& device, Host& host, Offset offset, EventSink* events) {
   auto recovery = Recovery::open(device, host, {}, events);
   if (!recovery) return std::unexpected(recovery.error());
-  HeaderStore headers((*recovery)->headers());
-  WalHeader header = headers.wanted();
-  const auto refuse = [&](ErrorCode code, std::string detail) {
-    return std::unexpected(
-        Error{.code = code, .os_error = 0, .offset = offset, .detail = std::move(detail)});
-  };
-  if (offset <= header.trim) {
-    return refuse(ErrorCode::below_trim,
-                  fmt::format("everything up to {} is trimmed already", header.trim.value));
-  }
-
-  // The record at `offset`, and whether the next one follows it in the same block write.
-  Offset record_end = kNoOffset;
-  bool next_is_record = false;
+  TrimSearch found{.headers = (*recovery)->headers(), .report = {}};
   while (true) {
     const auto record = (*recovery)->next();
     if (!record) return std::unexpected(record.error());
     if (!*record) break;
-    if ((*record)->offset == record_end && !is_block_aligned(record_end)) next_is_record = true;
+    if (found.record_end != kNoOffset && found.next == kNoOffset) found.next = (*record)->offset;
     if ((*record)->offset == offset) {
-      record_end = offset + kRecordHeaderBytes + std::ssize((*record)->body);
+      found.record_end = offset + kRecordHeaderBytes + std::ssize((*record)->body);
     }
   }
-  const RecoveryReport& report = (*recovery)->report();
+  found.report = (*recovery)->report();
+  return found;
+}
+
+// The block write may be given up as a whole only where its end is certain: nothing was delivered
+// behind the record, or the next one stands at the next boundary, or zeroes do.
+bool ends_block_write(SyncIo& io, const Geometry& geometry, const TrimSearch& found) {
+  const Offset end = found.record_end;
+  if (is_block_aligned(end) || found.next == kNoOffset) return true;
+  if (found.next == round_up_to_block(end)) return true;
+  const AlignedBuffer buffer(kBlockBytes);
+  const Offset block = round_down_to_block(end);
+  if (io.read(geometry.position(block), buffer.span()) != 0) return false;
+  return is_fill(
+      std::span<const std::byte>(buffer.span()).subspan(static_cast<std::size_t>(end - block)),
+      end);
+}
+
+}  // namespace
+
+Result<Offset> trim_log(Device& device, Host& host, Offset offset, EventSink* events) {
+  const auto found = search(device, host, offset, events);
+  if (!found) return std::unexpected(found.error());
+  const auto refuse = [&](ErrorCode code, std::string detail) {
+    return std::unexpected(
+        Error{.code = code, .os_error = 0, .offset = offset, .detail = std::move(detail)});
+  };
+  HeaderStore headers(found->headers);
+  WalHeader header = headers.wanted();
+  const RecoveryReport& report = found->report;
+  if (offset <= header.trim) {
+    return refuse(ErrorCode::below_trim,
+                  fmt::format("everything up to {} is trimmed already", header.trim.value));
+  }
+  if (!report.unreadable.empty()) {
+    return refuse(
+        ErrorCode::io_error,
+        fmt::format("{} bytes at {} cannot be read: nothing was trimmed; check the device",
+                    report.unreadable[0].length_bytes(), report.unreadable[0].begin.value));
+  }
   if (offset >= report.end) {
     return refuse(ErrorCode::not_durable,
                   fmt::format("the log ends at {}: nothing was trimmed", report.end.value));
   }
-  if (record_end == kNoOffset) {
+  if (found->record_end == kNoOffset) {
     return refuse(ErrorCode::not_a_record, "no record starts there: nothing was trimmed");
   }
   if (header.stamp > kMaxStamp) {
     return refuse(ErrorCode::offset_exhausted, "the header's stamp cannot be passed");
   }
-  header.trim = trim_target(offset, record_end, next_is_record);
-  headers.want(header);
   SyncIo io(device);
+  const bool last = ends_block_write(io, Geometry(header.capacity_bytes), *found);
+  header.trim = trim_target(offset, found->record_end, !last);
+  headers.want(header);
   if (const int os_error = headers.write_all(io, true); os_error != 0) {
     return fail(ErrorCode::io_error, "cannot write the header", os_error);
   }

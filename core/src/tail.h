@@ -8,8 +8,8 @@
 //   bits 40..47  block, modulo 2^8: which block of memory the open (or last) block write uses
 //   bits 48..63  ticket, modulo 2^16: the next callback slot
 //
-// The word alone repeats after 8 GiB of appends; a claim that slept that long between load and swap
-// would have to meet the same block and the same ticket too.
+// The word repeats after 8 GiB of appends where block and ticket come round with it. A claim would
+// have to sleep between its load and its swap for exactly that many bytes, to the record.
 #ifndef SEQWAL_TAIL_H
 #define SEQWAL_TAIL_H
 

@@ -11,6 +11,12 @@ Offset trim_target(Offset offset, Offset end, bool next_is_record) {
   return next_is_record ? offset : round_up_to_block(end) - 1;
 }
 
+bool is_fill(std::span<const std::byte> bytes, Offset at) {
+  const auto length = static_cast<std::size_t>(
+      std::min<std::int64_t>(kRecordHeaderBytes, round_up_to_block(at) - at));
+  return std::ranges::all_of(bytes.first(length), [](std::byte b) { return b == std::byte{0}; });
+}
+
 Trimmer::Trimmer(const Geometry& geometry, HeaderStore& headers, IoTable& io, EventSink* events)
     : geometry_(geometry),
       headers_(headers),
@@ -40,6 +46,11 @@ void Trimmer::start_next() {
     if (!request) return;
     if (request->offset <= headers_.wanted().trim) {
       answer(*request, fail(ErrorCode::below_trim));
+      continue;
+    }
+    // No record is that short, and the block behind may be in flight.
+    if (durable_end_ - request->offset <= kRecordHeaderBytes) {
+      answer(*request, fail(ErrorCode::not_a_record));
       continue;
     }
     current_ = std::move(request);
@@ -110,14 +121,7 @@ void Trimmer::looked_at_record() {
   current_.reset();
 }
 
-// Only zeroes prove that the block write ends here. Anything else keeps the record's block: freeing
-// too little loses nothing.
-void Trimmer::looked_behind_record() {
-  const auto fill = static_cast<std::size_t>(
-      std::min<std::int64_t>(kRecordHeaderBytes, round_up_to_block(record_end_) - record_end_));
-  const auto behind = bytes_from(record_end_).first(fill);
-  accept(!std::ranges::all_of(behind, [](std::byte b) { return b == std::byte{0}; }));
-}
+void Trimmer::looked_behind_record() { accept(!is_fill(bytes_from(record_end_), record_end_)); }
 
 void Trimmer::accept(bool next_is_record) {
   Offset target = trim_target(current_->offset, record_end_, next_is_record);

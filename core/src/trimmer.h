@@ -32,6 +32,11 @@ struct TrimRequest {
 // `next_is_record`: a record of the same block write starts at `end`. Pure.
 [[nodiscard]] Offset trim_target(Offset offset, Offset end, bool next_is_record);
 
+// Whether a block write ends at `at`, where a record of it ends: `bytes` are what stands there.
+// Only zeroes prove it. Anything else may be a damaged record, whose successors would be lost with
+// the block; freeing too little loses nothing.
+[[nodiscard]] bool is_fill(std::span<const std::byte> bytes, Offset at);
+
 class Trimmer {
  public:
   static constexpr std::uint32_t kPending = 64;

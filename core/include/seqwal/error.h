@@ -25,13 +25,13 @@ enum class ErrorCode : std::uint8_t {
   below_trim,        // trim: at or below what is trimmed already: nothing to do.
   not_a_record,      // trim: no record starts at this offset: pass an offset that append returned.
   // --- opening and reading
-  not_a_log,          // No valid header in either slot, and the slots are not damaged headers.
-  headers_damaged,    // Both header slots hold something, none is valid: restore from a replica.
-  length_mismatch,    // The header's capacity does not fit the file or device: restore its length.
-  bad_capacity,       // Not a multiple of 4096, too small, or larger than the device.
-  unsupported,        // The device or the log asks for something this build does not do.
-  in_use,             // Another process holds the log: stop it.
-  already_exists,     // create: a log or other data stands there: pick another place, or force.
+  not_a_log,        // No valid header in either slot, and the slots are not damaged headers.
+  headers_damaged,  // A header stood there, but no slot is valid any more: restore from a replica.
+  length_mismatch,  // The header's capacity does not fit the file or device: restore its length.
+  bad_capacity,     // Not a multiple of 4096, too small, or larger than the device.
+  unsupported,      // The device or the log asks for something this build does not do.
+  in_use,           // Another process holds the log: stop it.
+  already_exists,   // create: a log or other data stands there: pick another place, or force.
   permission_denied,  // The operating system refused: check owner and mode.
   not_found,          // No such file or device.
   wrong_type,         // A directory, a pipe, …: name a regular file or a block device.

@@ -19,7 +19,7 @@ enum class EventKind : std::uint8_t {
   window_grown,         // value: the new durable maximum length of the sliding window, bytes
   trimmed,              // offset: the trim offset now durable in both slots
   trim_refused,         // offset: what a trim without a callback asked for, value: its ErrorCode
-  failed,               // offset: first failed offset (or -1: a header), os_error
+  failed,               // offset: of what failed first (-1: a header), os_error
   closed,               // offset: end of the log, value: 1 = graceful
 };
 

@@ -49,6 +49,7 @@ template <typename T>
   return offset.value % kBlockBytes == 0;
 }
 
+inline constexpr std::uint32_t kChecksumMask = 0x7FFFFFFF;
 // CRC-32 (the polynomial of zlib and IEEE 802.3) with the top bit cleared. About 10 GB/s.
 [[nodiscard]] std::uint32_t checksum(std::span<const std::byte> bytes);
 
@@ -85,9 +86,8 @@ struct HeaderSlot {
 
 // Exactly kBlockBytes: the header, then zeroes.
 void encode_wal_header(const WalHeader& header, std::span<std::byte, kBlockBytes> out);
-// `bytes` holds at least kWalHeaderBytes. A capacity below kMinCapacityBytes or not a multiple of
-// kBlockBytes, or an offset beyond what can be counted, makes the slot damaged; trims below -1
-// are read as -1.
+// `bytes` holds at least kWalHeaderBytes. A capacity out of range or not a multiple of kBlockBytes
+// makes the slot damaged; trims below -1 are read as -1.
 [[nodiscard]] HeaderSlot decode_wal_header(std::span<const std::byte> bytes);
 
 // Index of the slot that counts: the valid one with the greater stamp, slot 0 on a tie.

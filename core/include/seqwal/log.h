@@ -100,7 +100,8 @@ class Log {
   // Appends a record and returns its offset; `callback` tells when it is durable. Never waits.
   //   body             1 .. max_body_bytes(). Up to 256 KiB - 24 it is copied before append
   //                    returns; a longer one stays the caller's, unchanged, until its callback.
-  //   body_checksum    the format's checksum of the body if the caller has it; 0 = compute it.
+  //   body_checksum    the body's CRC-32 if the caller has it (the top bit is cleared); 0 = compute
+  //                    it.
   // Errors, all immediate, nothing happened: over_capacity, would_block, bad_length, log_failed,
   // log_closed, wrong_state, offset_exhausted.
   // Cost: one pass for the checksum, one copy, two shared cache lines; no lock, no allocation; a
@@ -124,7 +125,8 @@ class Log {
   [[nodiscard]] Result<void> trim(Offset offset, TrimCallback callback = {});
 
   // Stops the intake at once, lets poll finish what was appended, marks the header graceful.
-  // Any thread, callbacks included; repeated calls do nothing.
+  // Any thread, callbacks included; repeated calls do nothing. A log that was never reset needs no
+  // closing and is not polled.
   void close();
 
   // One step. Returns when it wants to be called again at the latest (on the Host's clock; `now`
@@ -141,7 +143,7 @@ class Log {
   [[nodiscard]] Offset trimmed() const;
   // The longest body this log takes.
   [[nodiscard]] std::uint32_t max_body_bytes() const;
-  // Why the log failed, once it has.
+  // Why the log failed, once it has: what was seen to fail first. Callbacks tell from where on.
   [[nodiscard]] std::optional<Error> failure() const;
 
  private:
