@@ -338,7 +338,6 @@ TEST_F(UringFaults, TheTokensOfManyRefusedRequestsAllComeBack) {
 }
 
 TEST_F(UringFaults, TakingOverWithRequestsInFlightIsACallersBug) {
-  testing::GTEST_FLAG(death_test_style) = "threadsafe";
   EXPECT_DEATH(
       {
         const IoRequest one = request(IoKind::flush, 0, {});
