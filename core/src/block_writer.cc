@@ -142,7 +142,7 @@ bool BlockWriter::issue_slice(std::uint32_t number, Writing& writing) {
     submit(number, writing, block.start + from, {block.memory + from, length}, kNoHalf);
     return true;
   }
-  for (std::uint8_t half = 0; half < writing.half_busy.size(); ++half) {
+  for (std::uint8_t half = 0; half < kNoHalf; ++half) {
     if (writing.half_busy.at(half)) continue;
     const std::int64_t most = std::min(kHalfBytes, options_.slice_bytes);
     const std::span bytes(block.memory + std::size_t{half} * kHalfBytes,

@@ -65,7 +65,7 @@ std::expected<Offset, Refusal> LogBuffer::append(std::span<const std::byte> body
 }
 
 // The low bits of a block number, and the number of a block not far below it, give it whole.
-std::uint32_t LogBuffer::full_number(std::uint8_t low, std::uint32_t released) const {
+std::uint32_t LogBuffer::full_number(std::uint8_t low, std::uint32_t released) {
   return released + static_cast<std::uint8_t>(low - released);
 }
 

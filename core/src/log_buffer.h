@@ -104,7 +104,7 @@ class LogBuffer {
   [[nodiscard]] std::byte* memory(std::uint32_t number) const {
     return memory_.data() + std::size_t{number % block_count_} * kSoftLimitBytes;
   }
-  [[nodiscard]] std::uint32_t full_number(std::uint8_t low, std::uint32_t released) const;
+  [[nodiscard]] static std::uint32_t full_number(std::uint8_t low, std::uint32_t released);
   void place(const ClaimPlan& plan, std::uint32_t released_blocks, std::span<const std::byte> body,
              std::uint32_t body_checksum, AppendCallback& callback);
   void mark_sealed(std::uint32_t number, std::uint32_t bytes, std::uint16_t end_ticket);

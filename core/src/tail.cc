@@ -46,7 +46,7 @@ std::expected<ClaimPlan, Refusal> plan_claim(const Tail& tail, const ClaimLimits
                       : plan.gap_begin;
     ++plan.after.block;
   }
-  if (plan.offset > kMaxOffset - 2 * geometry.section_bytes() - 2 * kBlockBytes) {
+  if (plan.offset > kMaxOffset - 2 * geometry.section_bytes() - std::int64_t{2} * kBlockBytes) {
     return std::unexpected(Refusal::offset_exhausted);
   }
   const Offset end = plan.offset + record_bytes;
