@@ -1,9 +1,11 @@
 // seqwal append: what comes from stdin becomes records.
 #include <fmt/format.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <condition_variable>
 #include <cstring>
 #include <limits>
@@ -11,6 +13,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <system_error>
 
 #include "commands.h"
 #include "describe.h"
@@ -37,10 +40,28 @@ struct AppendFlags : LogFlags {
   bool reset = false;
 };
 
+// Ends the reading of stdin from another thread: who feeds it may be waiting for an acknowledgement
+// that will never come.
+class Stop {
+ public:
+  Stop() : fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    if (fd_ < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
+  }
+  ~Stop() { ::close(fd_); }
+  Stop(const Stop&) = delete;
+  Stop& operator=(const Stop&) = delete;
+
+  void request() const { static_cast<void>(::eventfd_write(fd_, 1)); }
+  [[nodiscard]] int fd() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
 // Where the callbacks of the log arrive. Outlives the log's thread.
 class Ledger {
  public:
-  explicit Ledger(const AppendFlags& flags) : flags_(flags) {}
+  Ledger(const AppendFlags& flags, Stop& stop) : flags_(flags), stop_(stop) {}
 
   // A body that is kept for the log; waits until enough of the earlier ones were released.
   [[nodiscard]] std::byte* hold(std::span<const std::byte> body) {
@@ -106,9 +127,11 @@ class Ledger {
     const auto length = static_cast<std::size_t>(end - line.data());
     stdout_error_.store(write_all(STDOUT_FILENO, std::as_bytes(std::span(line).first(length))),
                         std::memory_order_relaxed);
+    if (stdout_error() != 0) stop_.request();
   }
 
   const AppendFlags& flags_;
+  Stop& stop_;
   std::atomic<int> stdout_error_{0};
   std::mutex mutex_;
   std::condition_variable released_;
@@ -119,6 +142,19 @@ class Ledger {
 struct Ending {
   std::optional<InputError> input;
   std::optional<Error> log;
+};
+
+class AppendEvents final : public EventSink {
+ public:
+  AppendEvents(const std::string& path, Stop& stop) : warnings_(path), stop_(stop) {}
+  void on_event(const Event& event) override {
+    warnings_.on_event(event);
+    if (event.kind == EventKind::failed) stop_.request();
+  }
+
+ private:
+  WarningSink warnings_;
+  Stop& stop_;
 };
 
 // Waits while the log is busy, but not when it is full: nobody trims it here.
@@ -186,7 +222,8 @@ Exit explain_ending(const Ending& ending, const Ledger& ledger, const std::strin
   if (ending.input) {
     diagnose(ending.input->exit == Exit::usage ? "bad input" : "I/O error",
              fmt::format("standard input, record {}", ledger.records + 1),
-             fmt::format("{}: {} records before it are kept", ending.input->text, ledger.records));
+             fmt::format("{}: mend it; the {} records before it are kept", ending.input->text,
+                         ledger.records));
     return ending.input->exit;
   }
   return Exit::done;
@@ -220,7 +257,10 @@ Exit tell(const AppendFlags& flags, const OpenedDevice& opened, const Ledger& le
 
 // True when nothing that may be worth keeping stands in the way.
 Result<bool> may_start_anew(Log& log, const AppendFlags& flags) {
-  const auto report = log.recover([&](const RecoveredRecord&) { return flags.reset; });
+  const auto report = [&] {
+    const Waiting waiting("reading what the log holds");
+    return log.recover([&](const RecoveredRecord&) { return flags.reset; });
+  }();
   if (!report) return std::unexpected(report.error());
   if (flags.reset) return true;
   if (report->records > 0) {
@@ -239,19 +279,20 @@ Result<bool> may_start_anew(Log& log, const AppendFlags& flags) {
 }
 
 Exit append(const AppendFlags& flags) {
-  const auto opened = open_device(open_options(flags, Access::read_write));
+  const auto opened = open_log_device(flags, Access::read_write);
   if (!opened) return explain(opened.error(), flags.path);
   PosixHost host;
-  WarningSink warnings(flags.path);
-  const auto log = Log::open(*opened->device, host, {.durability = flags.durability}, &warnings);
+  Stop stop;
+  AppendEvents events(flags.path, stop);
+  const auto log = Log::open(*opened->device, host, {.durability = flags.durability}, &events);
   if (!log) return explain(log.error(), flags.path);
   const auto fresh = may_start_anew(**log, flags);
   if (!fresh) return explain(fresh.error(), flags.path);
   if (!*fresh) return Exit::failed;
 
   // Nothing is written before there is something to append, unless a reset was asked for.
-  Ledger ledger(flags);
-  RecordInput input(STDIN_FILENO, flags.frames ? Framing::frames : Framing::lines,
+  Ledger ledger(flags, stop);
+  RecordInput input(STDIN_FILENO, stop.fd(), flags.frames ? Framing::frames : Framing::lines,
                     (*log)->max_body_bytes());
   auto record = input.next();
   Ending ending;

@@ -8,6 +8,8 @@
 #include <limits>
 #include <map>
 
+#include "progress.h"
+
 namespace seqwal::tool {
 namespace {
 
@@ -161,6 +163,11 @@ OpenOptions open_options(const LogFlags& flags, Access access) {
   options.kind = flags.device;
   options.access = access;
   return options;
+}
+
+Result<OpenedDevice> open_log_device(const LogFlags& flags, Access access) {
+  const Waiting waiting("waiting for " + flags.path);
+  return open_device(open_options(flags, access));
 }
 
 void WarningSink::on_event(const Event& event) {

@@ -57,6 +57,7 @@ CLI::Option* add_format_option(CLI::App& command, std::optional<FormatVersion>& 
                                const std::string& description);
 
 [[nodiscard]] OpenOptions open_options(const LogFlags& flags, Access access);
+[[nodiscard]] Result<OpenedDevice> open_log_device(const LogFlags& flags, Access access);
 
 // Tells on stderr what is odd about a log that serves nevertheless.
 class WarningSink final : public EventSink {

@@ -39,8 +39,11 @@ void tell(const CreateFlags& flags, const OpenedDevice& opened, Stdout& out) {
 Exit create(CreateFlags& flags) {
   CreateOptions& options = flags.options;
   options.version = flags.format.value_or(FormatVersion::v0);
-  const OpenOptions how = open_options(flags, Access::read_write);
-  const auto prepared = open_device_for_create(how, options.capacity_bytes, options.force);
+  const auto prepared = [&] {
+    const Waiting waiting("preparing " + flags.path);
+    return open_device_for_create(open_options(flags, Access::read_write), options.capacity_bytes,
+                                  options.force);
+  }();
   if (!prepared) return explain(prepared.error(), flags.path);
 
   PosixHost host;

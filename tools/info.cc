@@ -113,7 +113,7 @@ void write_text(const LogFlags& flags, const OpenedDevice& opened, const HeaderS
 }
 
 Exit info(const LogFlags& flags) {
-  const auto opened = open_device(open_options(flags, Access::read_only));
+  const auto opened = open_log_device(flags, Access::read_only);
   if (!opened) return explain(opened.error(), flags.path);
   PosixHost host;
   const auto recovery = Recovery::open(*opened->device, host, {});

@@ -29,7 +29,7 @@ void occupy_standard_descriptors() {
 void describe(CLI::App& app) {
   app.description("seqwal: a write-ahead log whose acknowledgements arrive in order");
   app.require_subcommand(1);
-  app.set_version_flag("--version", "seqwal 0.1.0");
+  app.set_version_flag("--version", "seqwal " SEQWAL_VERSION);
   app.get_formatter()->column_width(28);
   app.footer(
       "Exit: 0 done, 1 acknowledged data is damaged, 2 wrong usage or input, 3 cannot open or I/O "

@@ -24,11 +24,14 @@ struct TrimFlags : LogFlags {
 };
 
 Exit trim(const TrimFlags& flags) {
-  const auto opened = open_device(open_options(flags, Access::read_write));
+  const auto opened = open_log_device(flags, Access::read_write);
   if (!opened) return explain(opened.error(), flags.path);
   PosixHost host;
   WarningSink warnings(flags.path);
-  auto trimmed = trim_log(*opened->device, host, flags.offset, &warnings);
+  const auto trimmed = [&] {
+    const Waiting waiting("reading what the log holds");
+    return trim_log(*opened->device, host, flags.offset, &warnings);
+  }();
   if (!trimmed) {
     Error error = trimmed.error();
     if (error.offset == kNoOffset) error.offset = flags.offset;
@@ -94,7 +97,7 @@ Result<ResetOutcome> reset_log(const ResetFlags& flags, Device& device) {
 }
 
 Exit reset(const ResetFlags& flags) {
-  const auto opened = open_device(open_options(flags, Access::read_write));
+  const auto opened = open_log_device(flags, Access::read_write);
   if (!opened) return explain(opened.error(), flags.path);
   const auto outcome = reset_log(flags, *opened->device);
   if (!outcome) return explain(outcome.error(), flags.path);

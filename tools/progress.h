@@ -1,10 +1,11 @@
-// Progress: one line on stderr that is rewritten while something takes longer than a second.
-// Silent unless stderr is a terminal.
+// Progress and Waiting: one line on stderr that is rewritten while something takes longer than a
+// second. Silent unless stderr is a terminal.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <thread>
 
 namespace seqwal::tool {
 
@@ -30,6 +31,15 @@ class Progress {
   bool shown_ = false;
   Clock::time_point started_ = Clock::now();
   Clock::time_point next_ = started_ + std::chrono::seconds(1);
+};
+
+// For what tells nothing about itself before it is done: shows for how long it has been going on.
+class Waiting {
+ public:
+  explicit Waiting(std::string what);
+
+ private:
+  std::jthread ticker_;  // runs only where there is a terminal; stopped when this goes away
 };
 
 }  // namespace seqwal::tool

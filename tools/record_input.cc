@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -20,11 +21,14 @@ std::unexpected<InputError> bad(std::string text) {
 
 }  // namespace
 
-RecordInput::RecordInput(int fd, Framing framing, std::uint32_t max_body_bytes)
-    : fd_(fd), framing_(framing), max_body_bytes_(max_body_bytes) {}
+RecordInput::RecordInput(int fd, int stop_fd, Framing framing, std::uint32_t max_body_bytes)
+    : fd_(fd), stop_fd_(stop_fd), framing_(framing), max_body_bytes_(max_body_bytes) {}
 
 std::expected<RecordInput::Record, InputError> RecordInput::next() {
-  return framing_ == Framing::lines ? next_line() : next_frame();
+  auto record = framing_ == Framing::lines ? next_line() : next_frame();
+  // What was cut off by the stop is neither a record nor wrong.
+  if (stopped_) return Record();
+  return record;
 }
 
 std::expected<RecordInput::Record, InputError> RecordInput::next_line() {
@@ -88,19 +92,30 @@ std::span<const std::byte> RecordInput::take(std::size_t bytes) {
   return taken;
 }
 
+// True: it is to stop. False: there is something to read, or an error, or the end.
+bool RecordInput::stopped_while_waiting() const {
+  std::array<pollfd, 2> fds{pollfd{.fd = fd_, .events = POLLIN, .revents = 0},
+                            {.fd = stop_fd_, .events = POLLIN, .revents = 0}};
+  while (::poll(fds.data(), fds.size(), -1) < 0 && errno == EINTR) {
+  }
+  return fds[1].revents != 0;
+}
+
 std::expected<void, InputError> RecordInput::read_more() {
   make_room();
   while (true) {
+    if (stopped_while_waiting()) {
+      stopped_ = true;
+      at_end_ = true;
+      return {};
+    }
     const ssize_t got = ::read(fd_, buffer_.get() + end_, kReadBytes);
     if (got >= 0) {
       end_ += static_cast<std::size_t>(got);
       at_end_ = got == 0;
       return {};
     }
-    if (errno == EAGAIN) {
-      pollfd ready{.fd = fd_, .events = POLLIN, .revents = 0};
-      static_cast<void>(::poll(&ready, 1, -1));
-    } else if (errno != EINTR) {
+    if (errno != EINTR && errno != EAGAIN) {
       return std::unexpected(InputError{
           .exit = Exit::failed, .text = fmt::format("cannot read: {}", std::strerror(errno))});
     }

@@ -30,7 +30,8 @@ struct InputError {
 
 class RecordInput {
  public:
-  RecordInput(int fd, Framing framing, std::uint32_t max_body_bytes);
+  // The stream ends early once `stop_fd` can be read, also while it is being waited for.
+  RecordInput(int fd, int stop_fd, Framing framing, std::uint32_t max_body_bytes);
 
   using Record = std::optional<std::span<const std::byte>>;
 
@@ -41,6 +42,7 @@ class RecordInput {
   [[nodiscard]] std::expected<Record, InputError> next_line();
   [[nodiscard]] std::expected<Record, InputError> next_frame();
   [[nodiscard]] std::expected<void, InputError> read_more();
+  [[nodiscard]] bool stopped_while_waiting() const;
   // True once that many bytes are there, false at the end of the stream.
   [[nodiscard]] std::expected<bool, InputError> have(std::size_t bytes);
   void make_room();
@@ -48,6 +50,7 @@ class RecordInput {
   [[nodiscard]] std::span<const std::byte> take(std::size_t bytes);
 
   const int fd_;
+  const int stop_fd_;
   const Framing framing_;
   const std::uint32_t max_body_bytes_;
   std::unique_ptr<std::byte[]> buffer_;
@@ -56,6 +59,7 @@ class RecordInput {
   std::size_t end_ = 0;
   std::size_t scanned_ = 0;  // bytes from begin_ that hold no newline
   bool at_end_ = false;
+  bool stopped_ = false;
 };
 
 }  // namespace seqwal::tool

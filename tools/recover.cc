@@ -64,7 +64,7 @@ void write_summary(const RecoverFlags& flags, const OpenedDevice& opened, const 
 }
 
 Exit recover(const RecoverFlags& flags) {
-  const auto opened = open_device(open_options(flags, Access::read_only));
+  const auto opened = open_log_device(flags, Access::read_only);
   if (!opened) return explain(opened.error(), flags.path);
   PosixHost host;
   WarningSink warnings(flags.path);

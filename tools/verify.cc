@@ -185,7 +185,7 @@ void write_text(const LogFlags& flags, const OpenedDevice&, const Recovery& reco
 }
 
 Exit verify(const LogFlags& flags) {
-  const auto opened = open_device(open_options(flags, Access::read_only));
+  const auto opened = open_log_device(flags, Access::read_only);
   if (!opened) return explain(opened.error(), flags.path);
   PosixHost host;
   HoleSink hole;

@@ -15,6 +15,7 @@
 #include <deque>
 #include <optional>
 #include <random>
+#include <utility>
 
 #include "seqwal/format.h"
 #include "tests/process/crash_oracle.h"
@@ -123,7 +124,7 @@ class CrashTest : public ToolTest {
     const RecordSource source(random_(), setting.mix);
     Life life;
     life.contiguous = std::string(setting.format) == "1";
-    life.before = std::move(found_);
+    life.before = std::exchange(found_, {});
     const bool killed = run_writer(setting, source, life);
     ASSERT_NO_FATAL_FAILURE(read_back());
     const auto wrong = complaint(life, source, found_);

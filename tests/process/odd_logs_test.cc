@@ -1,14 +1,8 @@
 // Logs that are not as a clean shutdown leaves them: what recover gives and what verify says.
 #include <fmt/format.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 
-#include <array>
-#include <cerrno>
-#include <cstddef>
-
+#include "tests/process/bad_disk.h"
 #include "tests/process/tool_test.h"
 #include "tests/support/naive_log.h"
 
@@ -26,13 +20,16 @@ class OddLog : public ToolTest {
  protected:
   // A log of 16 blocks that was closed gracefully, with a record in each of the blocks named.
   static naive::Image image_with(const std::vector<std::int64_t>& blocks) {
-    naive::Image image{.capacity = 18 * naive::kBlock};
+    naive::Image image;
+    image.capacity = 18 * naive::kBlock;
     for (naive::Slot& slot : image.slots) {
       slot.shutdown = 0;
-      slot.window = 8 * 4096;
+      slot.window = 32'768;
     }
     for (const std::int64_t block : blocks) {
-      image.records.push_back({.offset = block * 4096, .body = bytes(fmt::format("r{}\n", block))});
+      naive::Record& record = image.records.emplace_back();
+      record.offset = block * 4096;
+      record.body = bytes(fmt::format("r{}\n", block));
     }
     return image;
   }
@@ -46,9 +43,9 @@ class OddLog : public ToolTest {
     const Outcome outcome = run("verify", {"--json"});
     EXPECT_THAT(outcome, Exits(0));
     EXPECT_TRUE(read_whole_file(log()) == before);
+    const Json report = objects(outcome).front();
     std::vector<std::string> kinds;
-    for (const Json& finding : objects(outcome).front()["findings"])
-      kinds.push_back(finding["kind"]);
+    for (const Json& finding : report["findings"]) kinds.push_back(finding["kind"]);
     return kinds;
   }
 };
@@ -150,23 +147,8 @@ TEST_F(OddLog, AWriterThatDiedIsTold) {
 
 // --- blocks that the disk does not give back --------------------------------------------------
 
-// From now on, reads of the thread-pool device that begin at the first block of the record section
-// fail: that is the first chunk, and then, one by one, its first block alone.
-bool first_block_unreadable() {
-  constexpr std::uint32_t kFirstBlock = 8192;
-  const std::array<sock_filter, 6> program{{
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_preadv2, 0, 3),
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[3])),  // the position
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kFirstBlock, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EIO),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  }};
-  std::array<sock_filter, program.size()> copy = program;
-  const sock_fprog filter{.len = static_cast<unsigned short>(copy.size()), .filter = copy.data()};
-  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
-}
+// That is the first chunk of recovery, and then, one by one, its first block alone.
+bool first_block_unreadable() { return fail_at(SYS_preadv2, 8192); }
 
 class UnreadableBlock : public OddLog {
  protected:

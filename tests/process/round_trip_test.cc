@@ -11,8 +11,6 @@
 namespace seqwal::process {
 namespace {
 
-using testing::SizeIs;
-
 std::string arbitrary(std::uint64_t length, std::uint64_t seed) {
   const naive::Bytes bytes = naive::arbitrary_bytes(length, seed);
   return {bytes.begin(), bytes.end()};
@@ -43,7 +41,7 @@ class RoundTrip : public ToolTest, public testing::WithParamInterface<Way> {
   void create_log(const std::string& capacity) const {
     create(capacity, {"--format", GetParam().format});
   }
-  [[nodiscard]] Arguments device(Arguments more = {}) const {
+  static Arguments device(Arguments more = {}) {
     more.insert(more.end(), {"--device", GetParam().device});
     return more;
   }
@@ -76,8 +74,10 @@ TEST_P(RoundTrip, FramesOfAllLengths) {
   create_log("32MiB");
   std::vector<std::string> bodies;
   std::uint64_t seed = 0;
-  for (const std::uint64_t length : {1ULL, 2ULL, 4071ULL, 4072ULL, 4073ULL, 8168ULL, 262'119ULL,
-                                     262'120ULL, 262'121ULL, kMiB, 5 * kMiB, 1ULL, 100ULL}) {
+  for (const std::uint64_t length :
+       {std::uint64_t{1}, std::uint64_t{2}, std::uint64_t{4071}, std::uint64_t{4072},
+        std::uint64_t{4073}, std::uint64_t{8168}, std::uint64_t{262'119}, std::uint64_t{262'120},
+        std::uint64_t{262'121}, kMiB, 5 * kMiB, std::uint64_t{1}, std::uint64_t{100}}) {
     bodies.push_back(arbitrary(length, ++seed));
   }
   append(frames(bodies), device({"--frames"}));

@@ -136,7 +136,7 @@ RunningTool::~RunningTool() {
 void RunningTool::close_in() { close_if_open(in_); }
 void RunningTool::close_out() { close_if_open(out_); }
 
-void RunningTool::kill() {
+void RunningTool::kill() const {
   if (pid_ > 0) ::kill(pid_, SIGKILL);
 }
 
@@ -165,6 +165,15 @@ ReadState drain(int fd, std::string& text) {
       return ReadState::more_later;
     }
   }
+}
+
+std::string read_some(int fd) {
+  constexpr int kTimeoutMs = 10'000;
+  pollfd ready{.fd = fd, .events = POLLIN, .revents = 0};
+  static_cast<void>(::poll(&ready, 1, kTimeoutMs));
+  std::array<char, 4096> some{};
+  const ssize_t got = ::read(fd, some.data(), some.size());
+  return {some.data(), static_cast<std::size_t>(std::max<ssize_t>(got, 0))};
 }
 
 Outcome run_tool(const std::vector<std::string>& arguments, const RunOptions& options) {

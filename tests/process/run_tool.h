@@ -12,12 +12,14 @@
 namespace seqwal::process {
 
 struct RunOptions {
-  std::string input;           // what it reads from stdin
-  std::string input_path;      // or the file that is its stdin
-  std::string output_path;     // the file that is its stdout, instead of a pipe
-  bool output_closed = false;  // it starts without a stdout
+  // NOLINTBEGIN(readability-redundant-member-init): GCC warns when one without is left out
+  std::string input = {};        // what it reads from stdin
+  std::string input_path = {};   // or the file that is its stdin
+  std::string output_path = {};  // the file that is its stdout, instead of a pipe
+  bool output_closed = false;    // it starts without a stdout
   // Runs in the child before the command does; false: this is not possible here.
-  std::function<bool()> in_child;
+  std::function<bool()> in_child = {};
+  // NOLINTEND(readability-redundant-member-init)
   std::chrono::seconds timeout{60};  // then it is killed
 };
 
@@ -49,7 +51,7 @@ class RunningTool {
   [[nodiscard]] int err() const { return err_; }  // does not block
   void close_in();
   void close_out();
-  void kill();
+  void kill() const;
   // Waits for its end. Fills exit_code, signal and impossible.
   [[nodiscard]] Outcome reap();
 
@@ -61,8 +63,11 @@ class RunningTool {
 };
 
 enum class ReadState { more_later, ended };
-// Appends what is there.
+// Appends all that is there.
 ReadState drain(int fd, std::string& text);
+
+// Waits until something is there, for at most ten seconds, and returns a little of it.
+[[nodiscard]] std::string read_some(int fd);
 
 [[nodiscard]] std::vector<std::string> lines_of(const std::string& text);
 // As the command reads and writes them.

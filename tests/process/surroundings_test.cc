@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "tests/process/bad_disk.h"
 #include "tests/process/tool_test.h"
 #include "tests/support/child.h"
 
@@ -20,7 +21,7 @@ namespace {
 
 using testing::HasSubstr;
 using testing::IsEmpty;
-using testing::SizeIs;
+using testing::Not;
 using testing_support::become_nobody;
 using testing_support::forbid_system_calls;
 
@@ -70,10 +71,7 @@ TEST_F(Surroundings, ALogInUseIsRefusedAfterSomeSeconds) {
   create("1MiB");
   RunningTool writer({"append", log(), "--acks"}, {});
   ASSERT_EQ(::write(writer.in(), "a\n", 2), 2);
-  std::string said;
-  while (said.find('\n') == std::string::npos) {
-    ASSERT_EQ(drain(writer.out(), said), ReadState::more_later);
-  }
+  ASSERT_THAT(read_some(writer.out()), HasSubstr("\n"));
   const std::string before = read_whole_file(log());
   // All at once: each waits for the lock.
   std::vector<std::thread> threads;
@@ -159,7 +157,34 @@ TEST_P(FullDisk, CreateIsRefusedAndLeavesNothing) {
 }
 
 INSTANTIATE_TEST_SUITE_P(On, FullDisk, testing::Values("tmpfs", "ext4"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& test) { return std::string(test.param); });
+
+// --- a disk that fails ------------------------------------------------------------------------
+
+TEST_F(Surroundings, AWriteThatFailsEndsItWithWhatWasAcknowledged) {
+  create("1MiB");
+  append("old\n");
+  // A reset starts at the next multiple of the capacity; each record here has a block of its own.
+  const std::int64_t start = 2 * static_cast<std::int64_t>(kMiB);
+  const auto second_block = static_cast<std::uint32_t>(start % (kMiB - 8192) + 8192 + 4096);
+  const RunOptions options{.in_child = [=] { return fail_at(SYS_pwritev2, second_block); }};
+  RunningTool writer({"append", log(), "--reset", "--acks", "--device", "threads"}, options);
+  ASSERT_EQ(::write(writer.in(), "one\n", 4), 4);
+  const std::string acknowledged = read_some(writer.out());
+  if (acknowledged.empty()) {
+    writer.close_in();
+    ASSERT_TRUE(writer.reap().impossible);
+    GTEST_SKIP() << "no seccomp filters";
+  }
+  EXPECT_EQ(acknowledged, fmt::format("{}\n", start));
+  ASSERT_EQ(::write(writer.in(), "two\n", 4), 4);
+  const std::string said = read_some(writer.err());
+  EXPECT_THAT(said, HasSubstr("seqwal: log-failed: "));
+  EXPECT_THAT(said, HasSubstr("1 records acknowledged, 1 in doubt, 0 rejected"));
+  writer.close_in();
+  EXPECT_EQ(writer.reap().exit_code, 3);
+  EXPECT_EQ(recovered(), "one\n");
+}
 
 // --- where the output goes --------------------------------------------------------------------
 
@@ -183,8 +208,7 @@ TEST_F(Surroundings, AClosedPipeBehindStdoutIsAnError) {
   create("8MiB");
   append(std::string(1'000'000, 'x') + "\n" + std::string(3'000'000, 'y') + "\n");
   RunningTool tool({"recover", log()}, {});
-  std::string some;
-  while (some.empty()) ASSERT_EQ(drain(tool.out(), some), ReadState::more_later);
+  ASSERT_THAT(read_some(tool.out()), Not(IsEmpty()));
   tool.close_out();
   EXPECT_EQ(tool.reap().exit_code, 3);
 }
@@ -198,6 +222,39 @@ TEST_F(Surroundings, AClosedStdoutIsAnErrorAndTheLogIsNotTakenForIt) {
   closed.input = "a\n";
   EXPECT_THAT(run("append", {}, closed), ExitsSaying(3, "standard output"));
   EXPECT_EQ(recovered(), "a\n");
+}
+
+// --- a terminal -------------------------------------------------------------------------------
+
+TEST_F(Surroundings, WhatTakesLongerThanASecondShowsItOnATerminalOnly) {
+  create("1MiB");
+  const int terminal = ::posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+  if (terminal < 0 || ::grantpt(terminal) != 0 || ::unlockpt(terminal) != 0) {
+    GTEST_SKIP() << "no pseudo-terminals";
+  }
+  const std::string name = ::ptsname(terminal);
+  const auto run_while_locked = [&](const RunOptions& options) {
+    const int fd = ::open(log().c_str(), O_RDWR | O_CLOEXEC);
+    EXPECT_EQ(::flock(fd, LOCK_EX | LOCK_NB), 0);
+    std::thread releaser([fd] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+      ::close(fd);
+    });
+    const Outcome outcome = run("recover", {}, options);
+    releaser.join();
+    return outcome;
+  };
+  EXPECT_THAT(run_while_locked({.in_child =
+                                    [&name] {
+                                      const int fd = ::open(name.c_str(), O_RDWR | O_NOCTTY);
+                                      return fd >= 0 && ::dup2(fd, STDERR_FILENO) == STDERR_FILENO;
+                                    }}),
+              Exits(0));
+  std::string shown;
+  static_cast<void>(drain(terminal, shown));
+  ::close(terminal);
+  EXPECT_THAT(shown, HasSubstr(fmt::format("waiting for {}: 1 s", log())));
+  EXPECT_THAT(run_while_locked({}).err, IsEmpty());
 }
 
 // --- io_uring ---------------------------------------------------------------------------------

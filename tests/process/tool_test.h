@@ -24,6 +24,7 @@ using testing_support::write_file;
 
 inline constexpr std::uint64_t kMiB = 1U << 20U;
 
+// NOLINTBEGIN(readability-identifier-naming): matchers read as parts of a sentence
 MATCHER_P(Exits, code, "exits with " + std::to_string(code)) {
   return !arg.timed_out && arg.exit_code == code;
 }
@@ -32,6 +33,7 @@ MATCHER_P2(ExitsSaying, code, text,
   return !arg.timed_out && arg.exit_code == code && arg.err.starts_with("seqwal: ") &&
          arg.err.contains(text);
 }
+// NOLINTEND(readability-identifier-naming)
 
 // The JSON objects that it printed, one for each line.
 inline std::vector<Json> objects(const Outcome& outcome) {
