@@ -229,7 +229,7 @@ Exit explain_ending(const Ending& ending, const Ledger& ledger, const std::strin
   return Exit::done;
 }
 
-// Records of the summary go where no acknowledgement is taken for one.
+// The summary goes where it is not taken for an acknowledgement.
 Exit tell(const AppendFlags& flags, const OpenedDevice& opened, const Ledger& ledger, Exit exit) {
   if (ledger.stdout_error() != 0) return explain_stdout_error(ledger.stdout_error());
   Stdout out;
