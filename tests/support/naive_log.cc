@@ -290,8 +290,9 @@ class Reader {
     return from;
   }
 
-  // What is missing before a delivered record, back to the one before it: from the first invalid aligned offset, but of
-  // the record's own cycle only (what is missing at the end of a cycle is the jump to the next).
+  // What is missing before a delivered record, back to the one before it: from the first invalid
+  // aligned offset, but of the record's own cycle only (what is missing at the end of a cycle is
+  // the jump to the next).
   void note_hole(Reading& reading, const std::vector<Step>& steps, std::size_t from,
                  std::size_t after) const {
     if (header_.version == 1) return;
