@@ -9,6 +9,12 @@ namespace seqwal {
 HeaderStore::HeaderStore(const HeaderState& found)
     : state_(found), wanted_(found.header()), buffer_(kBlockBytes) {}
 
+void HeaderStore::adopt(const HeaderState& found) {
+  SEQWAL_CHECK(!writing_);
+  state_ = found;
+  wanted_ = found.header();
+}
+
 bool HeaderStore::says_wanted(const HeaderSlot& slot) const {
   if (slot.state != SlotState::valid) return false;
   WalHeader header = wanted_;

@@ -24,6 +24,9 @@ class HeaderStore {
   // Starts from what was read; until want() is called, that is what is wanted.
   explicit HeaderStore(const HeaderState& found);
 
+  // The slots were read once more: that counts. Before the first want().
+  void adopt(const HeaderState& found);
+
   // What both slots should say. The stamp is the store's own business.
   [[nodiscard]] const WalHeader& wanted() const { return wanted_; }
   void want(const WalHeader& header) { wanted_ = header; }

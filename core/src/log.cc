@@ -197,6 +197,12 @@ Result<RecoveryReport> Log::Impl::recover(const std::function<bool(const Recover
   if (state() > State::recovered) return fail(ErrorCode::wrong_state, "recover before reset");
   auto recovery = Recovery::open(device_, host_, options, events_);
   if (!recovery) return std::unexpected(recovery.error());
+  // One reading of the headers for all that follows: a slot that could not be read at open, or only
+  // then, would else be judged twice, and the newer one taken for the older.
+  if ((*recovery)->headers().header().capacity_bytes != geometry_.capacity_bytes()) {
+    return fail(ErrorCode::headers_damaged, "the two headers tell different capacities");
+  }
+  headers_.adopt((*recovery)->headers());
   while (true) {
     const auto record = (*recovery)->next();
     if (!record) return std::unexpected(record.error());
