@@ -1,0 +1,65 @@
+// NaiveReader: a second reading of docs/format.md, for the oracle. It shares no code with the log
+// (no header of seqwal is included, the checksum is zlib's) and looks at a whole image in memory.
+//
+// The tests hold it against a third one that is slower and even simpler, on arbitrary images.
+#ifndef SEQWAL_SIM_NAIVE_READER_H
+#define SEQWAL_SIM_NAIVE_READER_H
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace seqwal::sim {
+
+struct NaiveHeader {
+  int version = 0;
+  std::uint64_t capacity = 0;
+  std::int64_t trim = -1;
+  std::int64_t stamp = 0;
+  std::int64_t window = 0;
+  bool graceful = false;
+  std::int32_t node = 0;
+  std::int64_t epoch = 0;
+};
+
+// What stands in a header slot, unless it is invalid.
+[[nodiscard]] std::optional<NaiveHeader> naive_header(std::span<const std::byte> slot);
+
+// Both slots of an image, and which one counts.
+struct NaiveHeaders {
+  std::array<std::optional<NaiveHeader>, 2> slots;
+  std::optional<std::size_t> current;
+};
+[[nodiscard]] NaiveHeaders naive_headers(std::span<const std::byte> image);
+
+enum class NaiveMode : std::uint8_t { standard, strict, prefix };
+
+struct NaiveRecord {
+  std::int64_t offset = 0;
+  std::span<const std::byte> body;  // in the image
+};
+
+struct NaiveReading {
+  NaiveHeader header;
+  std::vector<NaiveRecord> records;
+  std::int64_t end = 0;  // of the last of them, else the first offset after the trim offset
+};
+
+// True when some byte of [position, position + length) cannot be read.
+using NaiveUnreadable = std::function<bool(std::uint64_t position, std::uint64_t length)>;
+
+// Nothing when the image holds no log of its length. The image must live as long as the reading.
+[[nodiscard]] std::optional<NaiveReading> naive_read(std::span<const std::byte> image,
+                                                     NaiveMode mode,
+                                                     const NaiveUnreadable& unreadable = {});
+
+// The checksum as the format stores it.
+[[nodiscard]] std::uint32_t naive_checksum(std::span<const std::byte> bytes);
+
+}  // namespace seqwal::sim
+
+#endif  // SEQWAL_SIM_NAIVE_READER_H

@@ -1,0 +1,163 @@
+// Oracle: what the log promised, held against what the disk and the callbacks show, at every event.
+//
+// It knows what clients appended and were told, sees every request on its way to the disk, and
+// looks at the media itself. What recovery must deliver comes from the naive reader. It never asks
+// the log what the log believes.
+//
+// Each check names its invariant (docs/testing.md has the list). The first violation stays.
+#ifndef SEQWAL_SIM_ORACLE_H
+#define SEQWAL_SIM_ORACLE_H
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "seqwal/error.h"
+#include "seqwal/log.h"
+#include "seqwal/recovery.h"
+#include "seqwal/sim/disk.h"
+#include "seqwal/sim/naive_reader.h"
+#include "seqwal/types.h"
+
+namespace seqwal::sim {
+
+// By the numbers of docs/testing.md.
+enum class Invariant : std::uint8_t {
+  i1_acknowledged_is_recovered = 1,
+  i2_recovery_follows_the_rules = 2,
+  i3_nothing_foreign = 3,
+  i4_trimmed_stays_trimmed = 4,
+  i5_callbacks_in_order = 5,
+  i6_exactly_one_callback = 6,
+  i7_durable_before_acknowledged = 7,
+  i8_offsets_never_repeat = 8,
+  i9_no_write_into_kept_space = 9,
+  i10_always_a_valid_header = 10,
+  i12_recovery_repeats_and_writes_nothing = 12,
+  i15_nothing_succeeds_after_failure = 15,
+  i16_everything_resolves = 16,
+  i17_one_owner = 17,
+  i18_window_within_the_header = 18,
+  i19_buffers_left_alone = 19,
+  i20_bytes_are_a_function_of_inputs = 20,
+};
+// "I7: durable before acknowledged"
+[[nodiscard]] std::string_view to_string(Invariant invariant);
+
+struct Violation {
+  Invariant invariant{};
+  std::string what;
+};
+
+class Oracle final : public DiskObserver {
+ public:
+  explicit Oracle(Disk& disk) : disk_(disk) {}
+
+  void violate(Invariant invariant, std::string what);
+  [[nodiscard]] const std::optional<Violation>& violation() const { return violation_; }
+  // From now on nobody listens to what the log does: its process is dead.
+  void stop_listening() { listening_ = false; }
+
+  // --- what the process does, in the order of its life
+  void process_begins();
+  void create_begins();
+  void create_done(std::uint64_t capacity_bytes);
+  // The headers that whoever reads says it found.
+  void opened(const HeaderState& headers);
+  // It could not be opened: must be so.
+  void refused_to_open(const Error& error);
+  void recovery_begins();
+  void recovered(const RecoveredRecord& record);
+  void recovery_done(const RecoveryReport& report, RecoveryMode mode);
+  void trim_offline_begins(Offset offset);
+  void reset_begins();
+  void reset_done(Offset start);
+  void appended(Offset offset, std::span<const std::byte> body);
+  void called(Offset offset, AppendStatus status);
+  void log_failed(Offset offset);
+  void trim_begins(Offset offset);
+  void trim_done(Offset asked, const Result<Offset>& result);
+  // Every callback ran that will ever run.
+  void closed(bool graceful);
+
+  // --- what a workload may pick from
+  [[nodiscard]] std::size_t appended_in_life() const { return records_.size() - life_first_; }
+  [[nodiscard]] std::size_t acknowledged_in_life() const { return acknowledged_; }
+  // The i-th record of this life that has been acknowledged.
+  [[nodiscard]] Offset acknowledged_offset(std::size_t index) const {
+    return {records_[life_first_ + index].offset};
+  }
+  [[nodiscard]] Offset trim_asked() const { return trim_asked_; }
+  [[nodiscard]] const std::vector<std::int64_t>& last_recovered() const { return recovered_; }
+  // Appends have gone past the end of the section since the last reset.
+  [[nodiscard]] bool wrapped() const;
+  [[nodiscard]] bool header_in_flight() const { return header_writes_in_flight_ > 0; }
+  [[nodiscard]] bool created() const { return capacity_ != 0; }
+  // A disk that lied leaves nothing that could be demanded but: nothing foreign, no crash.
+  [[nodiscard]] bool tainted() const { return tainted_; }
+
+  // --- DiskObserver
+  void on_write_submitted(const DiskWrite& write) override;
+  void on_write_completed(const DiskWrite& write, int os_error) override;
+  void on_read_failed(std::uint64_t position, std::uint64_t length) override;
+  void on_fault(Fault fault, std::uint64_t position) override;
+  void on_misuse(const char* what, std::uint64_t position) override;
+
+ private:
+  enum class Told : std::uint8_t { nothing, durable, rejected, indeterminate };
+  struct Record {
+    std::int64_t offset = 0;
+    std::span<const std::byte> body;
+    Told told = Told::nothing;
+  };
+
+  [[nodiscard]] std::int64_t section() const { return static_cast<std::int64_t>(capacity_) - 8192; }
+  [[nodiscard]] std::uint64_t position(std::int64_t offset) const {
+    return static_cast<std::uint64_t>(offset % section()) + 8192;
+  }
+  [[nodiscard]] NaiveHeaders durable_headers() const;
+  void check_header_write(const DiskWrite& write);
+  void check_block_write(const DiskWrite& write);
+  void check_durable(const Record& record);
+  void check_fill(std::int64_t begin);
+  void check_against_naive(const RecoveryReport& report, RecoveryMode mode);
+  void check_acknowledged(const RecoveryReport& report);
+  [[nodiscard]] std::int64_t first_hurt(const RecoveryReport& report) const;
+  [[nodiscard]] const Record* find(std::int64_t offset) const;
+  [[nodiscard]] bool was_appended(std::int64_t offset, std::span<const std::byte> body) const;
+
+  Disk& disk_;
+  bool listening_ = true;
+  bool tainted_ = false;
+  std::optional<Violation> violation_;
+
+  std::uint64_t capacity_ = 0;    // 0: no log was created yet
+  std::vector<Record> records_;   // of all lives, in the order of appending
+  std::size_t life_first_ = 0;    // index of the first record of this life
+  std::size_t next_called_ = 0;   // index of the next record whose callback is due
+  std::size_t acknowledged_ = 0;  // in this life, all from its beginning
+  std::int64_t life_start_ = 0;
+  std::int64_t highest_offset_ = -1;  // ever given
+  std::int64_t last_end_ = 0;        // of the last acknowledged record of this life, else its start
+  Offset trim_asked_ = kNoOffset;    // the highest
+  Offset trim_durable_ = kNoOffset;  // the highest that was answered
+  bool resetting_ = false;
+  bool running_ = false;
+  bool failed_ = false;
+  Offset failed_at_ = kNoOffset;
+  std::vector<bool> written_;  // blocks of this life, from its start
+  int header_writes_in_flight_ = 0;
+  std::uint64_t writes_before_recovery_ = 0;
+  std::vector<std::int64_t> recovered_;
+  std::vector<std::vector<std::byte>> recovered_bodies_;
+  std::vector<std::uint64_t> read_errors_;  // positions where a read failed in this process
+  bool stale_reads_ = false;
+  std::array<bool, 2> slot_unreadable_{};  // for this process, until it writes it
+};
+
+}  // namespace seqwal::sim
+
+#endif  // SEQWAL_SIM_ORACLE_H

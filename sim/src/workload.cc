@@ -1,0 +1,212 @@
+#include "workload.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "seqwal/format.h"
+
+namespace seqwal::sim {
+namespace {
+
+constexpr std::size_t kNoLongBody = std::numeric_limits<std::size_t>::max();
+constexpr Nanoseconds kPatience = 2'000'000;
+constexpr Nanoseconds kRefusedTime = 2'000;
+
+}  // namespace
+
+Workload::Workload(const WorldPlan& plan, Log& log, Oracle& oracle, Scheduler& scheduler,
+                   Choices& choices, Trace& trace, std::span<const std::byte> noise,
+                   const bool& dead)
+    : plan_(plan),
+      log_(log),
+      oracle_(oracle),
+      scheduler_(scheduler),
+      choices_(choices),
+      trace_(trace),
+      noise_(noise),
+      dead_(dead),
+      most_operations_(choices.between(Stream::workload, plan.most_operations / 2,
+                                       plan.most_operations, "operations of a life")) {}
+
+void Workload::run_client(bool for_ever) {
+  while ((for_ever || operations_ < most_operations_) && !over()) {
+    ++operations_;
+    choices_.begin_group(Stream::workload);
+    operate();
+    if (!over() && choices_.choose(Stream::schedule, 3, "others first") != 0) scheduler_.yield();
+  }
+}
+
+void Workload::operate() {
+  const auto one_in = [this](std::uint64_t n, const char* label) {
+    return choices_.one_in(Stream::workload, n, label);
+  };
+  // A full ring makes trims likely.
+  if (one_in(ring_full_ ? 2 : plan_.trim_one_in, "trim")) {
+    trim();
+  } else if (plan_.bad_trims && one_in(12, "bad trim")) {
+    trim_badly();
+  } else if (one_in(20, "sleep")) {
+    scheduler_.sleep(
+        static_cast<Nanoseconds>(1 + choices_.choose(Stream::workload, 20'000, "time")));
+  } else {
+    append(draw_length(), one_in(plan_.wait_one_in, "blocking"));
+  }
+}
+
+std::uint64_t Workload::draw_length() {
+  const std::uint64_t most = log_.max_body_bytes();
+  const auto up_to = [&](std::uint64_t limit) {
+    return 1 + choices_.choose(Stream::workload, std::min(limit, most), "length");
+  };
+  if (choices_.one_in(Stream::workload, plan_.longest_one_in, "longest")) return up_to(most);
+  if (choices_.one_in(Stream::workload, plan_.large_one_in, "large"))
+    return up_to(plan_.most_large);
+  if (choices_.one_in(Stream::workload, plan_.medium_one_in, "medium")) return up_to(4096);
+  return up_to(200);
+}
+
+std::span<const std::byte> Workload::draw_body(std::uint64_t length) {
+  const std::uint64_t places = noise_.size() - length;
+  return noise_.subspan(choices_.choose(Stream::workload, places, "body"), length);
+}
+
+void Workload::append(std::uint64_t length, bool wait) {
+  const std::span<const std::byte> body = draw_body(length);
+  std::span<const std::byte> given = body;
+  std::size_t long_body = kNoLongBody;
+  if (length + kRecordHeaderBytes > kSoftLimitBytes) {
+    long_body = long_bodies_.size();
+    long_bodies_.emplace_back(body.begin(), body.end());
+    given = long_bodies_.back();
+  }
+  const std::uint32_t sum = plan_.own_checksums ? naive_checksum(body) : 0;
+  Result<Offset> offset =
+      wait ? log_.append_wait(given, callback(long_body), scheduler_.now() + kPatience, sum)
+           : log_.append(given, callback(long_body), sum);
+  if (over() && dead_) return;
+  if (!offset) {
+    note_refusal(offset.error());
+    // Room is made by the disk: let it.
+    if (!over() && !in_callback_) scheduler_.sleep(kRefusedTime);
+    return;
+  }
+  ring_full_ = false;
+  trace_.note(Happened::appended, offset->value, static_cast<std::int64_t>(length));
+  oracle_.appended(*offset, body);
+}
+
+AppendCallback Workload::callback(std::size_t long_body) {
+  return [this, long_body](const AppendResult& result) { acknowledged(result, long_body); };
+}
+
+void Workload::acknowledged(const AppendResult& result, std::size_t long_body) {
+  if (dead_) return;
+  trace_.note(Happened::called, result.offset.value, static_cast<std::int64_t>(result.status));
+  oracle_.called(result.offset, result.status);
+  // The body is the client's again: whoever still reads it finds something else.
+  if (long_body != kNoLongBody) std::ranges::fill(long_bodies_[long_body], std::byte{0x5A});
+  if (plan_.appends_from_callbacks && operations_ < most_operations_ &&
+      choices_.one_in(Stream::workload, 6, "append from the callback")) {
+    ++operations_;
+    in_callback_ = true;
+    append(1 + choices_.choose(Stream::workload, 200, "length"),
+           choices_.one_in(Stream::workload, 3, "blocking"));
+    in_callback_ = false;
+  }
+}
+
+void Workload::note_refusal(const Error& error) {
+  ++refused_;
+  trace_.note(Happened::refused, 0, static_cast<std::int64_t>(error.code));
+  switch (error.code) {
+    case ErrorCode::over_capacity:
+      ring_full_ = true;
+      return;
+    case ErrorCode::would_block:
+      return;
+    case ErrorCode::log_failed:
+    case ErrorCode::log_closed:
+      stopped_ = true;
+      return;
+    default:
+      oracle_.violate(Invariant::i16_everything_resolves, "append: " + error.message());
+      stopped_ = true;
+  }
+}
+
+void Workload::trim() {
+  const std::size_t count = oracle_.acknowledged_in_life();
+  if (count == 0) return;
+  // From the newest on, so that the simplest choice frees the most.
+  const std::size_t index = count - 1 - choices_.choose(Stream::workload, count, "trim at");
+  begin_trim(oracle_.acknowledged_offset(index), true);
+}
+
+void Workload::trim_badly() {
+  const std::size_t count = oracle_.acknowledged_in_life();
+  const Offset newest = count == 0 ? log_.durable() : oracle_.acknowledged_offset(count - 1);
+  const auto off = static_cast<std::int64_t>(choices_.choose(Stream::workload, 64, "off by"));
+  switch (choices_.choose(Stream::workload, 3, "bad trim")) {
+    case 0:
+      begin_trim(newest + 1 + off, false);
+      return;
+    case 1:
+      begin_trim(log_.durable() + off * 512, false);
+      return;
+    default:
+      begin_trim(log_.trimmed() - off, false);
+  }
+}
+
+void Workload::begin_trim(Offset offset, bool is_record) {
+  const auto accepted = log_.trim(offset, [this, offset, is_record](const Result<Offset>& result) {
+    if (dead_) return;
+    --trims_pending_;
+    trace_.note(Happened::trimmed, offset.value, result ? result->value : -1,
+                result ? 0 : 1 + static_cast<std::int64_t>(result.error().code));
+    if (result) ring_full_ = false;
+    if (result && !is_record) {
+      oracle_.violate(Invariant::i4_trimmed_stays_trimmed,
+                      fmt::format("trim at {}, where no record starts, was done", offset.value));
+    }
+    oracle_.trim_done(offset, result);
+  });
+  trace_.note(Happened::trimming, offset.value,
+              accepted ? 0 : 1 + static_cast<std::int64_t>(accepted.error().code));
+  if (!accepted) return;
+  ++trims_pending_;
+  if (is_record) oracle_.trim_begins(offset);
+}
+
+void Workload::fill_and_drain() {
+  const auto settle = [this] {
+    while (!over() && !log_.failure() &&
+           (oracle_.acknowledged_in_life() < oracle_.appended_in_life() || trims_pending_ > 0)) {
+      scheduler_.sleep(10'000);
+    }
+  };
+  for (bool full = false; !full && !over();) {
+    const std::uint64_t refused_before = refused_;
+    append(std::min<std::uint64_t>(1000, log_.max_body_bytes()), false);
+    if (refused_ != refused_before && !ring_full_) scheduler_.sleep(10'000);
+    full = ring_full_;
+  }
+  settle();
+  if (over() || log_.failure()) return;
+  const std::size_t count = oracle_.acknowledged_in_life();
+  if (count > 0) begin_trim(oracle_.acknowledged_offset(count - 1), true);
+  settle();
+  if (over() || log_.failure()) return;
+  ring_full_ = false;
+  append(log_.max_body_bytes(), true);
+  if (ring_full_ && !over()) {
+    oracle_.violate(Invariant::i16_everything_resolves,
+                    "a log that was trimmed as a whole has no room for the longest record");
+  }
+  settle();
+}
+
+}  // namespace seqwal::sim

@@ -1,0 +1,464 @@
+#include "seqwal/sim/world.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "seqwal/format.h"
+#include "seqwal/geometry.h"
+#include "workload.h"
+#include "world_plan.h"
+
+namespace seqwal::sim {
+namespace {
+
+constexpr std::size_t kNoiseBytes = std::size_t{3} << 20U;
+// Far beyond what a life of a healthy log needs.
+constexpr std::uint64_t kMostSteps = 100'000;
+// Virtual time that a fiber takes from wait to wait.
+constexpr Nanoseconds kStepTime = 200;
+
+class Run final : public EventSink {
+ public:
+  Run(const WorldOptions& options, Choices& choices, Trace& trace, WorldSupplies& supplies)
+      : options_(options),
+        choices_(choices),
+        trace_(trace),
+        supplies_(supplies),
+        plan_(draw_plan(options.profile, choices)),
+        scheduler_(choices, trace, supplies.fibers()),
+        disk_(plan_.disk, scheduler_, choices, trace),
+        oracle_(disk_),
+        faults_(*this) {
+    disk_.set_observer(&faults_);
+    trace_.note(Happened::world, static_cast<std::int64_t>(plan_.capacity),
+                static_cast<std::int64_t>(plan_.version), static_cast<std::int64_t>(plan_.profile));
+  }
+
+  WorldReport run() {
+    // Lives without a crash count for nothing, but there is an end to everything.
+    const std::uint64_t most_lives =
+        plan_.profile == Profile::liveness ? options_.cycles : options_.cycles * 4 + 8;
+    while (report_.cycles < options_.cycles && report_.lives < most_lives && !oracle_.violation()) {
+      ++report_.lives;
+      live();
+    }
+    report_.faults = disk_.fault_counts();
+    report_.trace_hash = trace_.hash();
+    report_.violation = oracle_.violation();
+    return report_;
+  }
+
+  void on_event(const Event& event) override {
+    if (dead_) return;
+    trace_.note(Happened::event, static_cast<std::int64_t>(event.kind), event.offset.value,
+                event.value, event.os_error);
+    if (event.kind == EventKind::failed) {
+      failing_ = true;
+      oracle_.log_failed(event.offset);
+    }
+  }
+
+ private:
+  // Counts faults by what the process was doing, and passes everything on to the oracle.
+  class Faults final : public DiskObserver {
+   public:
+    explicit Faults(Run& run) : run_(run) {}
+    void on_write_submitted(const DiskWrite& write) override {
+      run_.oracle_.on_write_submitted(write);
+    }
+    void on_write_completed(const DiskWrite& write, int os_error) override {
+      run_.oracle_.on_write_completed(write, os_error);
+    }
+    void on_read_failed(std::uint64_t position, std::uint64_t length) override {
+      run_.oracle_.on_read_failed(position, length);
+    }
+    void on_fault(Fault fault, std::uint64_t position) override {
+      run_.count(static_cast<std::size_t>(fault));
+      run_.oracle_.on_fault(fault, position);
+    }
+    void on_misuse(const char* what, std::uint64_t position) override {
+      run_.oracle_.on_misuse(what, position);
+    }
+
+   private:
+    Run& run_;
+  };
+
+  // When this life ends by a crash.
+  struct CrashPlan {
+    bool crashes = true;
+    std::uint64_t at_step = 0;       // 0: not by steps, but
+    std::uint64_t at_operation = 0;  // when clients have done so many, and then
+    std::uint64_t in_flight = 0;     // so many writes are in flight,
+    std::uint64_t patience = 0;      // or so many steps have gone by
+  };
+
+  void live();
+  void draw_crash();
+  void drive();
+  [[nodiscard]] bool crash_is_due();
+  void crash();
+  void stop_world();
+  void pass_time();
+  // A disk slows down before it dies, so that much is in flight then.
+  [[nodiscard]] std::uint64_t disk_one_in() const {
+    const bool dying = crash_plan_.at_operation != 0 && workload_ != nullptr &&
+                       workload_->operations() * 2 >= crash_plan_.at_operation;
+    return plan_.disk_one_in * (dying ? 8 : 1);
+  }
+
+  // The process, on a fiber.
+  void process();
+  [[nodiscard]] bool create(SimDevice& device);
+  [[nodiscard]] bool trim_offline(SimDevice& device);
+  [[nodiscard]] bool recover(Log& log, SimDevice& device);
+  [[nodiscard]] bool recover_again(SimDevice& device);
+  [[nodiscard]] bool reset(Log& log);
+  void serve(Log& log, SimDevice& device);
+  void judge_error(const char* what, const Error& error);
+
+  [[nodiscard]] State state() const;
+  void count(std::size_t row) { ++report_.coverage.at(row).at(static_cast<std::size_t>(state())); }
+
+  const WorldOptions options_;
+  Choices& choices_;
+  Trace& trace_;
+  WorldSupplies& supplies_;
+  const WorldPlan plan_;
+  Scheduler scheduler_;
+  Disk disk_;
+  Oracle oracle_;
+  Faults faults_;
+  WorldReport report_;
+
+  // Of this life.
+  State phase_ = State::opening;
+  bool dead_ = false;
+  bool failing_ = false;
+  bool closing_ = false;
+  CrashPlan crash_plan_;
+  std::uint64_t steps_ = 0;
+  Workload* workload_ = nullptr;
+  // From life to life.
+  bool crashed_before_ = false;
+};
+
+State Run::state() const {
+  if (phase_ != State::running) return phase_;
+  if (failing_) return State::failing;
+  if (closing_) return State::closing;
+  if (oracle_.header_in_flight()) return State::header_writing;
+  if (workload_ != nullptr && workload_->ring_full()) return State::full;
+  return State::running;
+}
+
+// --- the driver -------------------------------------------------------------------------------
+
+void Run::live() {
+  phase_ = State::opening;
+  dead_ = failing_ = closing_ = false;
+  steps_ = 0;
+  workload_ = nullptr;
+  choices_.begin_group(Stream::crash);
+  choices_.begin_group(Stream::workload);
+  draw_crash();
+  oracle_.process_begins();
+  disk_.arm();
+  scheduler_.spawn([this] { process(); });
+  drive();
+  report_.steps += steps_;
+}
+
+void Run::draw_crash() {
+  crash_plan_ = CrashPlan{};
+  if (plan_.profile == Profile::liveness ||
+      choices_.one_in(Stream::crash, plan_.close_one_in, "close")) {
+    crash_plan_.crashes = false;
+    return;
+  }
+  if (choices_.one_in(Stream::crash, 12, "early crash")) {
+    crash_plan_.at_step = 1 + choices_.choose(Stream::crash, 60, "at step");
+    return;
+  }
+  crash_plan_.at_operation =
+      1 + choices_.choose(Stream::crash, plan_.most_operations, "at operation");
+  crash_plan_.in_flight = 1 + choices_.choose(Stream::crash, 12, "writes in flight");
+  crash_plan_.patience = choices_.choose(Stream::crash, 160, "patience");
+}
+
+bool Run::crash_is_due() {
+  if (!crash_plan_.crashes || dead_) return false;
+  if (crash_plan_.at_step != 0) return steps_ >= crash_plan_.at_step;
+  if (workload_ == nullptr || workload_->operations() < crash_plan_.at_operation) return false;
+  return disk_.writes_in_flight() >= crash_plan_.in_flight || crash_plan_.patience-- == 0;
+}
+
+void Run::drive() {
+  while (scheduler_.alive() > 0) {
+    if (++steps_ > kMostSteps) {
+      oracle_.violate(Invariant::i16_everything_resolves, "it goes on and on");
+      break;
+    }
+    if (oracle_.violation() && !dead_) stop_world();
+    if (crash_is_due()) crash();
+    const bool fibers = scheduler_.runnable() > 0;
+    const bool disk = !dead_ && disk_.has_event();
+    if (fibers && !(disk && choices_.one_in(Stream::schedule, disk_one_in(), "disk first"))) {
+      scheduler_.run_one();
+      scheduler_.advance_to(scheduler_.now() + kStepTime);
+    } else if (disk) {
+      disk_.run_event();
+    } else {
+      pass_time();
+    }
+    if (steps_ > kMostSteps) break;
+  }
+}
+
+void Run::pass_time() {
+  const Nanoseconds next =
+      std::min(scheduler_.next_deadline(), dead_ ? kNever : disk_.next_event());
+  if (next != kNever) {
+    scheduler_.advance_to(next);
+  } else if (!dead_ && disk_.in_flight() > 0) {
+    crash();  // what is in flight hangs for ever: somebody will pull the plug
+  } else {
+    oracle_.violate(Invariant::i16_everything_resolves, "everybody sleeps, and nobody would wake");
+    steps_ = kMostSteps + 1;
+  }
+}
+
+void Run::crash() {
+  ++report_.crashes;
+  report_.in_flight_at_crash += disk_.writes_in_flight();
+  report_.appended += oracle_.appended_in_life();
+  report_.acknowledged += oracle_.acknowledged_in_life();
+  if (oracle_.wrapped()) ++report_.wrapped;
+  const bool kill = choices_.one_in(Stream::crash, plan_.kill_one_in, "kill");
+  count(kill ? kKillRow : kPowerCutRow);
+  crashed_before_ = true;
+  dead_ = true;
+  if (kill) {
+    disk_.kill();
+  } else {
+    disk_.lose_power();
+  }
+  oracle_.stop_listening();
+}
+
+// A promise was broken: what follows means nothing any more.
+void Run::stop_world() {
+  dead_ = true;
+  oracle_.stop_listening();
+  disk_.kill();
+}
+
+// --- the process ------------------------------------------------------------------------------
+
+void Run::judge_error(const char* what, const Error& error) {
+  if (dead_ || disk_.harmed() || oracle_.tainted()) return;
+  // What a crash left unreadable is told, where it is asked for.
+  if (error.code == ErrorCode::io_error && disk_.is_unreadable(0, disk_.size_bytes())) return;
+  oracle_.violate(Invariant::i16_everything_resolves,
+                  fmt::format("{} failed on a disk without a fault: {}", what, error.message()));
+}
+
+void Run::process() {
+  if (dead_) return;
+  const auto device = disk_.attach();
+  if (!device || disk_.attach()) {
+    oracle_.violate(Invariant::i17_one_owner, "two processes have the disk");
+    return;
+  }
+  if (!oracle_.created() && !create(*device)) return;
+  if (plan_.trims_offline && choices_.one_in(Stream::workload, 4, "trim offline") &&
+      !trim_offline(*device)) {
+    return;
+  }
+  phase_ = State::opening;
+  auto log = Log::open(*device, scheduler_, plan_.log, this);
+  if (dead_) return;
+  trace_.note(Happened::opened, log ? 0 : 1 + static_cast<std::int64_t>(log.error().code));
+  if (!log) {
+    oracle_.refused_to_open(log.error());
+    // Lies have destroyed it: nothing can be demanded of what follows, so start anew.
+    if (oracle_.tainted()) oracle_.create_begins();
+    return;
+  }
+  if (!recover(**log, *device) || !reset(**log)) return;
+  serve(**log, *device);
+}
+
+bool Run::create(SimDevice& device) {
+  phase_ = State::creating;
+  oracle_.create_begins();
+  const CreateOptions options{.capacity_bytes = plan_.capacity,
+                              .version = plan_.version,
+                              .node_id = 1,
+                              .epoch = 1,
+                              .window_bytes = plan_.created_window,
+                              .force = true};
+  const auto created = create_log(device, scheduler_, options);
+  if (dead_) return false;
+  if (!created) {
+    judge_error("create", created.error());
+    return false;
+  }
+  if (plan_.origin != 0) {
+    // As if the log had run for long: offsets are where arithmetic gets narrow.
+    for (std::uint32_t slot = 0; slot < kHeaderSlots; ++slot) {
+      const std::uint64_t at = std::uint64_t{slot} * kBlockBytes;
+      WalHeader header = decode_wal_header(disk_.visible().subspan(at, kBlockBytes)).header;
+      header.trim = Offset{plan_.origin - 1};
+      std::array<std::byte, kBlockBytes> bytes{};
+      encode_wal_header(header, bytes);
+      disk_.put(at, bytes);
+    }
+  }
+  oracle_.create_done(plan_.capacity);
+  return true;
+}
+
+bool Run::trim_offline(SimDevice& device) {
+  const auto reading = naive_read(disk_.visible(), NaiveMode::standard);
+  if (!reading || reading->records.empty()) return true;
+  phase_ = State::recovering;
+  const std::size_t index =
+      choices_.choose(Stream::workload, reading->records.size(), "trim offline at");
+  const Offset offset{reading->records[index].offset};
+  oracle_.trim_offline_begins(offset);
+  const auto trimmed = trim_log(device, scheduler_, offset, this);
+  if (dead_) return false;
+  if (trimmed) {
+    oracle_.trim_done(offset, trimmed);
+  } else {
+    judge_error("offline trim", trimmed.error());
+  }
+  return true;
+}
+
+bool Run::recover(Log& log, SimDevice& device) {
+  phase_ = State::recovering;
+  oracle_.recovery_begins();
+  const auto visit = [this](const RecoveredRecord& record) {
+    if (!dead_) oracle_.recovered(record);
+    return true;
+  };
+  const auto report = log.recover(visit, plan_.recovery);
+  if (dead_) return false;
+  if (!report) {
+    judge_error("recovery", report.error());
+    return false;
+  }
+  trace_.note(Happened::recovered, static_cast<std::int64_t>(report->records), report->first.value,
+              report->last.value);
+  oracle_.opened(log.headers());
+  oracle_.recovery_done(*report, plan_.recovery.mode);
+  if (crashed_before_) ++report_.cycles;
+  crashed_before_ = false;
+  if (!choices_.one_in(Stream::workload, 8, "recover again")) return true;
+  const bool well = recover_again(device);
+  oracle_.opened(log.headers());
+  return well;
+}
+
+// Another way to read it, perhaps: it holds the same promises, and the log did not change.
+bool Run::recover_again(SimDevice& device) {
+  RecoveryOptions options = plan_.recovery;
+  options.mode = static_cast<RecoveryMode>(choices_.choose(Stream::workload, 3, "mode"));
+  oracle_.recovery_begins();
+  const auto recovery = Recovery::open(device, scheduler_, options, this);
+  if (dead_) return false;
+  if (!recovery) {
+    judge_error("opening for recovery", recovery.error());
+    return false;
+  }
+  oracle_.opened((*recovery)->headers());
+  while (true) {
+    const auto record = (*recovery)->next();
+    if (dead_) return false;
+    if (!record) {
+      judge_error("recovery", record.error());
+      return false;
+    }
+    if (!*record) break;
+    oracle_.recovered(**record);
+  }
+  oracle_.recovery_done((*recovery)->report(), options.mode);
+  return true;
+}
+
+bool Run::reset(Log& log) {
+  phase_ = State::resetting;
+  ResetOptions options;
+  if (plan_.changes_version && choices_.one_in(Stream::workload, 3, "other version")) {
+    const bool is_v1 = log.headers().header().version == FormatVersion::v1;
+    options.version = is_v1 ? FormatVersion::v0 : FormatVersion::v1;
+  }
+  oracle_.reset_begins();
+  const auto start = log.reset(options);
+  if (dead_) return false;
+  if (!start) {
+    judge_error("reset", start.error());
+    return false;
+  }
+  trace_.note(Happened::reset, start->value);
+  oracle_.reset_done(*start);
+  return true;
+}
+
+void Run::serve(Log& log, SimDevice& device) {
+  phase_ = State::running;
+  Workload workload(plan_, log, oracle_, scheduler_, choices_, trace_, supplies_.noise(), dead_);
+  workload_ = &workload;
+  std::uint64_t working = plan_.clients;
+  const bool drains = plan_.profile == Profile::liveness;
+  for (std::uint64_t i = 0; i < plan_.clients; ++i) {
+    scheduler_.spawn([&] {
+      workload.run_client(crash_plan_.crashes);
+      if (working == 1 && !dead_) {
+        if (drains) {
+          disk_.heal();
+          if (!log.failure()) workload.fill_and_drain();
+        }
+        closing_ = true;
+        log.close();
+      }
+      --working;
+    });
+  }
+  bool told = false;
+  while (!log.finished()) {
+    if (dead_ && !std::exchange(told, true)) log.close();
+    const Nanoseconds until = log.poll(scheduler_.now());
+    if (!log.finished()) device.wait(until);
+  }
+  while (working > 0) scheduler_.sleep(kStepTime);
+  workload_ = nullptr;
+  if (dead_) return;
+  const bool graceful = !log.failure().has_value();
+  trace_.note(Happened::closed, graceful ? 1 : 0);
+  oracle_.closed(graceful);
+  report_.appended += oracle_.appended_in_life();
+  report_.acknowledged += oracle_.acknowledged_in_life();
+}
+
+}  // namespace
+
+WorldSupplies::WorldSupplies() : noise_(kNoiseBytes) {
+  for (std::size_t at = 0; at < noise_.size(); at += 8) {
+    const std::uint64_t word = mix(at + 1);
+    for (std::size_t i = 0; i < 8; ++i) noise_[at + i] = static_cast<std::byte>(word >> (8 * i));
+  }
+}
+
+WorldSupplies::~WorldSupplies() = default;
+
+WorldReport run_world(const WorldOptions& options, Choices& choices, Trace& trace,
+                      WorldSupplies& supplies) {
+  return Run(options, choices, trace, supplies).run();
+}
+
+}  // namespace seqwal::sim

@@ -1,0 +1,47 @@
+// WorldPlan: what a world is like, drawn once from its world stream. Swarm: whole features are
+// there or not, so that no two worlds look alike.
+#ifndef SEQWAL_SIM_WORLD_PLAN_H
+#define SEQWAL_SIM_WORLD_PLAN_H
+
+#include <cstdint>
+
+#include "seqwal/log.h"
+#include "seqwal/sim/choice.h"
+#include "seqwal/sim/disk.h"
+#include "seqwal/sim/world.h"
+
+namespace seqwal::sim {
+
+struct WorldPlan {
+  Profile profile = Profile::crash;  // never swarm
+  std::uint64_t capacity = 0;
+  std::int64_t created_window = 0;
+  FormatVersion version = FormatVersion::v0;
+  std::int64_t origin = 0;  // offsets start behind this
+  LogOptions log;
+  RecoveryOptions recovery;
+  DiskOptions disk;
+  std::uint64_t clients = 1;
+  std::uint64_t most_operations = 60;  // of a life
+  // Sizes of bodies: one in that many is so large. 0 = never.
+  std::uint64_t medium_one_in = 3;
+  std::uint64_t large_one_in = 10;
+  std::uint64_t longest_one_in = 0;
+  std::uint64_t most_large = 4096;
+  std::uint64_t trim_one_in = 6;
+  std::uint64_t wait_one_in = 0;
+  bool own_checksums = false;
+  bool appends_from_callbacks = false;
+  bool changes_version = false;
+  bool trims_offline = false;
+  bool bad_trims = false;
+  std::uint64_t disk_one_in = 3;  // how often the disk goes first when a fiber could
+  std::uint64_t kill_one_in = 4;  // crashes that are kills
+  std::uint64_t close_one_in = 8;
+};
+
+[[nodiscard]] WorldPlan draw_plan(Profile profile, Choices& choices);
+
+}  // namespace seqwal::sim
+
+#endif  // SEQWAL_SIM_WORLD_PLAN_H
