@@ -18,6 +18,13 @@ bool is_medium_error(int os_error) {
   return os_error == EIO || os_error == EILSEQ || os_error == ENODATA;
 }
 
+std::unexpected<Error> cannot_read(int os_error, Offset offset) {
+  return std::unexpected(Error{.code = ErrorCode::io_error,
+                               .os_error = os_error,
+                               .offset = offset,
+                               .detail = "cannot read the log: check the device"});
+}
+
 std::uint32_t chunk_size(std::uint32_t read_ahead_bytes, std::uint32_t reads, std::uint32_t most) {
   const std::uint32_t even = read_ahead_bytes / std::max(reads, 1U);
   return std::max(round_down_to_block(std::min(even, most)), kBlockBytes);
@@ -140,13 +147,7 @@ Result<void> Scanner::await(Chunk& chunk) {
     if (!chunk.done) device_.wait(kNever);
   }
   if (chunk.os_error == 0) return {};
-  if (!is_medium_error(chunk.os_error)) {
-    Error error{.code = ErrorCode::io_error,
-                .os_error = chunk.os_error,
-                .offset = chunk.begin,
-                .detail = "cannot read the log: check the device"};
-    return std::unexpected(std::move(error));
-  }
+  if (!is_medium_error(chunk.os_error)) return cannot_read(chunk.os_error, chunk.begin);
   return salvage(chunk);
 }
 
@@ -163,7 +164,9 @@ Result<void> Scanner::salvage(Chunk& chunk) {
   for (Offset at = chunk.begin; at < chunk.end; at = at + kBlockBytes) {
     std::byte* into = bytes_of(chunk) + (at - chunk.begin);
     read_bytes_ += kBlockBytes;
-    if (io.read(geometry_.position(at), {into, kBlockBytes}) == 0) continue;
+    const int os_error = io.read(geometry_.position(at), {into, kBlockBytes});
+    if (os_error == 0) continue;
+    if (!is_medium_error(os_error)) return cannot_read(os_error, at);
     chunk.bad_blocks.push_back(at);
     if (!unreadable_.empty() && unreadable_.back().end == at) {
       unreadable_.back().end = at + kBlockBytes;
