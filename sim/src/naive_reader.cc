@@ -49,15 +49,19 @@ struct Walk {
   std::uint64_t window =
       header.window <= 0 ? 0 : std::min(section, static_cast<std::uint64_t>(header.window));
 
-  [[nodiscard]] bool lost(std::uint64_t at, std::uint64_t length) const {
-    return unreadable && unreadable(kHeaders + at, length);
+  [[nodiscard]] bool lost(std::uint64_t offset, std::uint64_t length) const {
+    const auto begin = static_cast<std::int64_t>(offset);
+    const auto end = static_cast<std::int64_t>(offset + length);
+    return std::ranges::any_of(unreadable.ranges, [=](const auto& range) {
+      return range.first < end && begin < range.second;
+    });
   }
 
   [[nodiscard]] Found at(std::uint64_t offset) const {
     Found found{.is = Is::nothing, .next = boundary_after(offset), .body = {}};
     const std::uint64_t at = offset % section;
     const std::uint64_t room = section - at;
-    if (room < kRecordHeader || offset + kRecordHeader > limit || lost(at, kRecordHeader)) {
+    if (room < kRecordHeader || offset + kRecordHeader > limit || lost(offset, kRecordHeader)) {
       return found;
     }
     const auto bytes = image.subspan(kHeaders + at, room);
@@ -75,7 +79,7 @@ struct Walk {
     const std::uint64_t end = offset + kRecordHeader + length;
     found.next = boundary_after(end);
     if (kRecordHeader + length > room || end > limit) return found;
-    if (lost(at + kRecordHeader, length)) return found;
+    if (lost(offset + kRecordHeader, length)) return found;
     const auto body = bytes.subspan(kRecordHeader, length);
     if (naive_checksum(body) != sum) return found;
     return {.is = Is::record, .next = end, .body = body};
@@ -176,7 +180,7 @@ std::optional<NaiveReading> naive_read(std::span<const std::byte> image, NaiveMo
   if (image.size() < kHeaders) return std::nullopt;
   NaiveHeaders headers = naive_headers(image);
   for (std::size_t i = 0; i < 2; ++i) {
-    if (unreadable && unreadable(i * kBlock, kBlock)) headers.slots.at(i).reset();
+    if (unreadable.slots.at(i)) headers.slots.at(i).reset();
   }
   headers.current.reset();
   for (std::size_t i = 0; i < 2; ++i) {

@@ -198,22 +198,14 @@ void Oracle::recovery_done(const RecoveryReport& report, RecoveryMode mode) {
 
 void Oracle::check_against_naive(const RecoveryReport& report, RecoveryMode mode) {
   if (stale_reads_) return;  // the naive reader sees something else
-  const auto unreadable = [&](std::uint64_t at, std::uint64_t length) {
-    if (at < 8192) return slot_unreadable_.at(at / 4096);
-    return std::ranges::any_of(report.unreadable, [&](const OffsetRange& range) {
-      for (std::int64_t block = range.begin.value; block < range.end.value; block += kBlock) {
-        const std::uint64_t begin = position(block);
-        if (begin < at + length && at < begin + kBlock) return true;
-      }
-      return false;
-    });
-  };
+  NaiveUnreadable unreadable{.slots = slot_unreadable_};
+  for (const OffsetRange& range : report.unreadable) {
+    unreadable.ranges.emplace_back(range.begin.value, range.end.value);
+  }
   const NaiveMode naive_mode = mode == RecoveryMode::standard ? NaiveMode::standard
                                : mode == RecoveryMode::strict ? NaiveMode::strict
                                                               : NaiveMode::prefix;
-  const bool hurt = !report.unreadable.empty() || slot_unreadable_[0] || slot_unreadable_[1];
-  const auto reading =
-      naive_read(disk_.visible(), naive_mode, hurt ? NaiveUnreadable(unreadable) : nullptr);
+  const auto reading = naive_read(disk_.visible(), naive_mode, unreadable);
   if (!reading) {
     violate(Invariant::i2_recovery_follows_the_rules, "recovered from what holds no log");
     return;

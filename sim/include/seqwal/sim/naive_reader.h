@@ -8,9 +8,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace seqwal::sim {
@@ -49,8 +49,12 @@ struct NaiveReading {
   std::int64_t end = 0;  // of the last of them, else the first offset after the trim offset
 };
 
-// True when some byte of [position, position + length) cannot be read.
-using NaiveUnreadable = std::function<bool(std::uint64_t position, std::uint64_t length)>;
+// What could not be read, where a disk is hurt: logical offsets, because the block that holds the
+// trimmed record is read twice, as the first one and as the last.
+struct NaiveUnreadable {
+  std::array<bool, 2> slots{};
+  std::vector<std::pair<std::int64_t, std::int64_t>> ranges = {};  // [begin, end)
+};
 
 // Nothing when the image holds no log of its length. The image must live as long as the reading.
 [[nodiscard]] std::optional<NaiveReading> naive_read(std::span<const std::byte> image,
