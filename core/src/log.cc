@@ -6,9 +6,12 @@
 #include <utility>
 
 #include "block_writer.h"
+#include "closing_gate.h"
+#include "doorbell.h"
 #include "header_store.h"
 #include "io_table.h"
 #include "log_buffer.h"
+#include "room_gate.h"
 #include "seqwal/check.h"
 #include "sync_io.h"
 #include "trimmer.h"
@@ -41,20 +44,6 @@ DurableBy choose_durability(Durability durability, const DeviceLimits& limits) {
   }
   return DurableBy::flush;
 }
-
-// Counts a thread while it is inside.
-class Entering {
- public:
-  explicit Entering(std::atomic<std::uint32_t>& count) : count_(count) {
-    count_.fetch_add(1, std::memory_order_seq_cst);
-  }
-  ~Entering() { count_.fetch_sub(1, std::memory_order_seq_cst); }
-  Entering(const Entering&) = delete;
-  Entering& operator=(const Entering&) = delete;
-
- private:
-  std::atomic<std::uint32_t>& count_;
-};
 
 ErrorCode to_error_code(Refusal refusal, bool failed) {
   switch (refusal) {
@@ -150,11 +139,9 @@ class Log::Impl {
   Error failure_;
 
   // Written by any thread.
-  std::atomic<bool> closing_{false};
-  std::atomic<std::uint32_t> trims_entering_{0};
-  std::atomic<bool> sleeping_{false};  // the polling thread wants to be woken by an append
-  std::atomic<std::uint32_t> room_epoch_{0};
-  std::atomic<std::uint32_t> room_waiters_{0};
+  ClosingGate closing_;  // trims are inside while they are on their way in
+  Doorbell doorbell_;    // appends ring
+  RoomGate room_;        // append_wait waits
 };
 
 Log::Impl::Impl(Device& device, Host& host, const LogOptions& options, EventSink* events,
@@ -257,12 +244,7 @@ Result<Offset> Log::Impl::try_append(std::span<const std::byte> body, std::uint3
   if (!offset) {
     return fail(to_error_code(offset.error(), failed_.load(std::memory_order_acquire)));
   }
-  // Pairs with rest(): either this sees that the polling thread sleeps, or that thread sees the
-  // record.
-  if (sleeping_.load(std::memory_order_seq_cst) &&
-      sleeping_.exchange(false, std::memory_order_seq_cst)) {
-    device_.wake();
-  }
+  if (doorbell_.ring()) device_.wake();
   return *offset;
 }
 
@@ -270,7 +252,7 @@ Result<Offset> Log::Impl::append(std::span<const std::byte> body, AppendCallback
                                  std::uint32_t body_checksum) {
   if (body.empty() || body.size() > max_body_bytes()) return fail(ErrorCode::bad_length);
   if (state() < State::running) return fail(ErrorCode::wrong_state, "reset before append");
-  if (closing_.load(std::memory_order_acquire)) {
+  if (closing_.seems_closed()) {
     return fail(to_error_code(Refusal::stopped, failed_.load(std::memory_order_acquire)));
   }
   body_checksum &= kChecksumMask;  // of a plain CRC-32, as callers have it
@@ -289,24 +271,21 @@ Result<Offset> Log::Impl::append_wait(std::span<const std::byte> body, AppendCal
   // Waiting for oneself would never end.
   if (!waits() || poller_.load(std::memory_order_relaxed) == host_.self()) return offset;
 
-  room_waiters_.fetch_add(1, std::memory_order_seq_cst);
-  while (true) {
-    // Pairs with notify_room(): room made after this load changes the epoch that park looks at.
-    const std::uint32_t epoch = room_epoch_.load(std::memory_order_seq_cst);
-    offset = append(body, callback, body_checksum);
-    if (!waits() || host_.now() >= deadline) break;
-    host_.park(room_epoch_, epoch, deadline);
-  }
-  room_waiters_.fetch_sub(1, std::memory_order_relaxed);
+  room_.wait(
+      [&] {
+        offset = append(body, callback, body_checksum);
+        return !waits() || host_.now() >= deadline;
+      },
+      [&](const RoomGate::Word& word, std::uint32_t epoch) { host_.park(word, epoch, deadline); });
   return offset;
 }
 
 Result<void> Log::Impl::trim(Offset offset, TrimCallback callback) {
   if (state() < State::running) return fail(ErrorCode::wrong_state, "reset before trim");
   // Held while a trim is on its way in, so that closing answers every one.
-  const Entering entering(trims_entering_);
+  const ClosingGate::Visit visit(closing_);
   if (failed_.load(std::memory_order_acquire)) return fail(ErrorCode::log_failed);
-  if (closing_.load(std::memory_order_seq_cst)) return fail(ErrorCode::log_closed);
+  if (closing_.closed()) return fail(ErrorCode::log_closed);
   if (offset >= durable()) return fail(ErrorCode::not_durable);
   if (offset <= trimmed()) return fail(ErrorCode::below_trim);
   TrimRequest request{.offset = offset, .callback = std::move(callback)};
@@ -316,7 +295,7 @@ Result<void> Log::Impl::trim(Offset offset, TrimCallback callback) {
 }
 
 void Log::Impl::close() {
-  if (!closing_.exchange(true, std::memory_order_seq_cst)) device_.wake();
+  if (closing_.close()) device_.wake();
 }
 
 std::optional<Error> Log::Impl::failure() const {
@@ -330,7 +309,7 @@ Nanoseconds Log::Impl::poll(Nanoseconds now) {
   SEQWAL_REQUIRE(state() >= State::running);
   if (state() == State::closed) return now;
   poller_.store(host_.self(), std::memory_order_relaxed);
-  sleeping_.store(false, std::memory_order_relaxed);
+  doorbell_.awake();
   reap();
   advance_frontier();
   finish_failure();
@@ -475,8 +454,8 @@ void Log::Impl::pump_flush() {
 
 // Intake stops, what was appended is finished, then both headers say graceful.
 void Log::Impl::finish_close() {
-  if (!closing_.load(std::memory_order_seq_cst)) return;
-  close_postponed_ = trims_entering_.load(std::memory_order_seq_cst) > 0;
+  if (!closing_.closed()) return;
+  close_postponed_ = closing_.occupied();
   if (close_postponed_) return;
   if (state() == State::running) {
     buffer_.stop();
@@ -496,23 +475,19 @@ void Log::Impl::finish_close() {
   set_state(State::closed);
 }
 
-// True: nothing can be done before a completion or a wake-up. Says that it sleeps first, then looks
-// once more at what appenders publish.
+// True: nothing can be done before a completion or a wake-up.
 bool Log::Impl::rest() {
   if (state() == State::closed) return false;  // nobody is to wait for a log that has finished
   // A trim on its way in, for some instructions more. It may be refused, and wakes nobody then.
   if (close_postponed_) return false;
   const bool failing = state() == State::failing && io_.in_flight() == 0;
   if (!failing && !writer_.has_free_slot()) return true;  // an append changes nothing
-  sleeping_.store(true, std::memory_order_seq_cst);
-  const bool more = failing ? buffer_.ready(acknowledged_).has_value() : writer_.could_pump();
-  if (more) sleeping_.store(false, std::memory_order_relaxed);
-  return !more;
+  return doorbell_.may_sleep(
+      [&] { return failing ? buffer_.ready(acknowledged_).has_value() : writer_.could_pump(); });
 }
 
 void Log::Impl::notify_room() {
-  room_epoch_.fetch_add(1, std::memory_order_seq_cst);
-  if (room_waiters_.load(std::memory_order_seq_cst) > 0) host_.unpark_all(room_epoch_);
+  room_.notify([&](const RoomGate::Word& word) { host_.unpark_all(word); });
 }
 
 // --- the public face --------------------------------------------------------------------------

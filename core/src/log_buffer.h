@@ -11,12 +11,13 @@
 // each appender's addition to `published_bytes`, which the load in ready() meets. `sealed_bytes`
 // carries the end ticket of a block in the same way. Both, and the tail, are sequentially
 // consistent: an appender publishes and then looks whether the polling thread sleeps; the polling
-// thread says that it sleeps and then looks at what is published.
+// thread says that it sleeps and then looks at what is published (doorbell.h).
+//
+// The definitions are in log_buffer_impl.h: production has one instantiation, in log_buffer.cc.
 #ifndef SEQWAL_LOG_BUFFER_H
 #define SEQWAL_LOG_BUFFER_H
 
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <expected>
 #include <memory>
@@ -24,6 +25,7 @@
 #include <span>
 
 #include "aligned_buffer.h"
+#include "atomics.h"
 #include "seqwal/geometry.h"
 #include "seqwal/log.h"
 #include "tail.h"
@@ -44,10 +46,11 @@ struct SealedBlock {
   [[nodiscard]] Offset end() const { return round_up_to_block(records_end); }
 };
 
-class LogBuffer {
+template <typename Atomics>
+class BasicLogBuffer {
  public:
   // Powers of two: `blocks` 2..64, `slots` 16..32768.
-  LogBuffer(const Geometry& geometry, std::uint32_t blocks, std::uint32_t slots);
+  BasicLogBuffer(const Geometry& geometry, std::uint32_t blocks, std::uint32_t slots);
 
   // Before the first append: where the log starts, and how far block writes may extend.
   void start(Offset first, Offset space_end);
@@ -77,19 +80,22 @@ class LogBuffer {
   void allow_space(Offset space_end);
 
  private:
+  template <typename T>
+  using Atomic = typename Atomics::template Atomic<T>;
+
   // One cache line of what claims read and the polling thread writes.
   struct alignas(64) Released {
-    std::atomic<std::int64_t> reference{0};
-    std::atomic<std::int64_t> space_end{0};
-    std::atomic<std::uint32_t> blocks{0};
-    std::atomic<std::uint32_t> tickets{0};
+    Atomic<std::int64_t> reference{0};
+    Atomic<std::int64_t> space_end{0};
+    Atomic<std::uint32_t> blocks{0};
+    Atomic<std::uint32_t> tickets{0};
   };
   struct alignas(64) Block {
-    std::atomic<std::uint32_t> published_bytes{0};  // appenders add
-    std::atomic<std::uint32_t> sealed_bytes{0};     // whoever seals stores; 0 = open
-    std::uint16_t end_ticket = 0;                   // whoever seals writes, before sealed_bytes
-    std::uint16_t first_ticket = 0;                 // from here on: the first appender writes,
-    Offset start;                                   // before it publishes
+    Atomic<std::uint32_t> published_bytes{0};  // appenders add
+    Atomic<std::uint32_t> sealed_bytes{0};     // whoever seals stores; 0 = open
+    std::uint16_t end_ticket = 0;              // whoever seals writes, before sealed_bytes
+    std::uint16_t first_ticket = 0;            // from here on: the first appender writes,
+    Offset start;                              // before it publishes
     Offset gap_begin;
     const std::byte* long_body = nullptr;
     std::array<std::byte, kRecordHeaderBytes> long_header{};
@@ -117,8 +123,11 @@ class LogBuffer {
   std::unique_ptr<Block[]> blocks_;
   std::unique_ptr<Slot[]> slots_;
   Released released_;
-  alignas(64) std::atomic<std::uint64_t> tail_{0};
+  alignas(64) Atomic<std::uint64_t> tail_{0};
 };
+
+using LogBuffer = BasicLogBuffer<StdAtomics>;
+extern template class BasicLogBuffer<StdAtomics>;
 
 }  // namespace seqwal
 

@@ -9,10 +9,13 @@
 #include <optional>
 #include <utility>
 
+#include "atomics.h"
+
 namespace seqwal {
 
-template <typename T, std::uint32_t kCapacity>
+template <typename T, std::uint32_t kCapacity, typename Atomics = StdAtomics>
 class MpscRing {
+  using Atomic = typename Atomics::template Atomic<std::uint32_t>;
   static_assert((kCapacity & (kCapacity - 1)) == 0);
 
  public:
@@ -36,6 +39,7 @@ class MpscRing {
         continue;
       }
       if (tail_.compare_exchange_weak(at, at + 1, std::memory_order_relaxed)) {
+        Atomics::writes(cell.value);
         cell.value = std::move(value);
         cell.sequence.store(at + 1, std::memory_order_release);  // pairs with the acquire in pop
         return true;
@@ -47,6 +51,7 @@ class MpscRing {
   [[nodiscard]] std::optional<T> pop() {
     Cell& cell = cells_[head_ % kCapacity];
     if (cell.sequence.load(std::memory_order_acquire) != head_ + 1) return std::nullopt;
+    Atomics::writes(cell.value);  // moved from
     std::optional<T> value(std::move(cell.value));
     cell.sequence.store(head_ + kCapacity, std::memory_order_release);
     ++head_;
@@ -55,12 +60,12 @@ class MpscRing {
 
  private:
   struct Cell {
-    std::atomic<std::uint32_t> sequence{0};
+    Atomic sequence{0};
     T value{};
   };
 
   std::array<Cell, kCapacity> cells_;
-  alignas(64) std::atomic<std::uint32_t> tail_{0};
+  alignas(64) Atomic tail_{0};
   alignas(64) std::uint32_t head_ = 0;
 };
 

@@ -1,0 +1,231 @@
+// The definitions of LogBuffer, for whoever instantiates it: log_buffer.cc, and the explorer of
+// interleavings with atomics of its own.
+#ifndef SEQWAL_LOG_BUFFER_IMPL_H
+#define SEQWAL_LOG_BUFFER_IMPL_H
+
+#include <bit>
+#include <cstring>
+#include <utility>
+
+#include "log_buffer.h"
+#include "seqwal/check.h"
+#include "seqwal/format.h"
+
+namespace seqwal {
+
+template <typename Atomics>
+BasicLogBuffer<Atomics>::BasicLogBuffer(const Geometry& geometry, std::uint32_t blocks,
+                                        std::uint32_t slots)
+    : geometry_(geometry),
+      block_count_(blocks),
+      slot_count_(slots),
+      memory_(std::size_t{blocks} * kSoftLimitBytes),
+      blocks_(std::make_unique<Block[]>(blocks)),
+      slots_(std::make_unique<Slot[]>(slots)) {
+  SEQWAL_REQUIRE(blocks >= 2 && blocks <= 64 && std::has_single_bit(blocks));
+  SEQWAL_REQUIRE(slots >= 16 && slots <= 32768 && std::has_single_bit(slots));
+  start(Offset{0}, Offset{0});
+  stop();
+}
+
+template <typename Atomics>
+void BasicLogBuffer<Atomics>::start(Offset first, Offset space_end) {
+  released_.reference.store(first.value, std::memory_order_relaxed);
+  released_.space_end.store(space_end.value, std::memory_order_relaxed);
+  // The block before number 0 counts as sealed: the first record begins number 0.
+  const Tail tail{.offset = first, .pages = Tail::kFull, .block = 0xFF, .ticket = 0};
+  tail_.store(tail.pack(), std::memory_order_release);
+}
+
+template <typename Atomics>
+ClaimLimits BasicLogBuffer<Atomics>::limits() const {
+  return {.reference = {released_.reference.load(std::memory_order_acquire)},
+          .space_end = {released_.space_end.load(std::memory_order_acquire)},
+          .released_blocks = released_.blocks.load(std::memory_order_acquire),
+          .released_tickets = released_.tickets.load(std::memory_order_acquire),
+          .blocks = block_count_,
+          .slots = slot_count_};
+}
+
+template <typename Atomics>
+std::expected<Offset, Refusal> BasicLogBuffer<Atomics>::append(std::span<const std::byte> body,
+                                                               std::uint32_t body_checksum,
+                                                               AppendCallback& callback) {
+  const auto record_bytes = static_cast<std::uint32_t>(kRecordHeaderBytes + body.size());
+  while (true) {
+    // The limits are loaded after the tail. If the tail has not moved by the swap, they belong
+    // together; if it has, whatever was decided from them is thrown away, a refusal included.
+    std::uint64_t word = tail_.load(std::memory_order_acquire);
+    const ClaimLimits limits = this->limits();
+    const auto plan =
+        plan_claim(Tail::unpack(word, limits.reference), limits, geometry_, record_bytes);
+    if (!plan) {
+      if (tail_.load(std::memory_order_acquire) != word) continue;
+      return std::unexpected(plan.error());
+    }
+    // seq_cst: pairs with has_open_block() of a polling thread that is about to sleep. (acq_rel
+    // would do for the claim itself: a new block comes after everything claimed before it.)
+    if (tail_.compare_exchange_weak(word, plan->after.pack(), std::memory_order_seq_cst,
+                                    std::memory_order_relaxed)) {
+      place(*plan, limits.released_blocks, body, body_checksum, callback);
+      return plan->offset;
+    }
+  }
+}
+
+// The low bits of a block number, and the number of a block not far below it, give it whole.
+template <typename Atomics>
+std::uint32_t BasicLogBuffer<Atomics>::full_number(std::uint8_t low, std::uint32_t released) {
+  return released + static_cast<std::uint8_t>(low - released);
+}
+
+template <typename Atomics>
+void BasicLogBuffer<Atomics>::place(const ClaimPlan& plan, std::uint32_t released_blocks,
+                                    std::span<const std::byte> body, std::uint32_t body_checksum,
+                                    AppendCallback& callback) {
+  const std::uint32_t number = full_number(plan.after.block, released_blocks);
+  Block& block = this->block(number);
+  const std::uint16_t ticket = plan.before.ticket;
+  if (plan.new_block) {
+    if (plan.before.open()) mark_sealed(number - 1, plan.before.used_bytes(), ticket);
+    Atomics::writes(block.start, block.gap_begin, block.first_ticket, block.long_body);
+    block.start = plan.offset;
+    block.gap_begin = plan.gap_begin;
+    block.first_ticket = ticket;
+    block.long_body = nullptr;
+  }
+  Slot& slot = slots_[ticket % slot_count_];
+  Atomics::writes(slot.offset, slot.callback);
+  slot.offset = plan.offset;
+  slot.callback = std::move(callback);
+
+  const RecordHeader header{.kind = RecordKind::data,
+                            .body_length_bytes = static_cast<std::uint32_t>(body.size()),
+                            .offset = plan.offset,
+                            .body_checksum = body_checksum};
+  const auto record_bytes = static_cast<std::uint32_t>(kRecordHeaderBytes + body.size());
+  if (record_bytes > kSoftLimitBytes) {
+    Atomics::writes(block.long_header, block.long_body);
+    encode_record_header(header, block.long_header);
+    block.long_body = body.data();
+    mark_sealed(number, record_bytes, plan.after.ticket);
+  } else {
+    const std::int64_t at = plan.new_block ? 0 : plan.before.used_bytes();
+    std::byte* to = memory(number) + at;
+    Atomics::writes_bytes({to, record_bytes});
+    encode_record_header(header, std::span<std::byte, kRecordHeaderBytes>(to, kRecordHeaderBytes));
+    std::memcpy(to + kRecordHeaderBytes, body.data(), body.size());
+  }
+  // Pairs with ready(): the record, its slot and what this appender wrote of the block are in
+  // place. seq_cst, because the polling thread may be about to sleep and looks once more.
+  block.published_bytes.fetch_add(record_bytes, std::memory_order_seq_cst);
+}
+
+template <typename Atomics>
+void BasicLogBuffer<Atomics>::mark_sealed(std::uint32_t number, std::uint32_t bytes,
+                                          std::uint16_t end_ticket) {
+  Block& block = this->block(number);
+  Atomics::writes(block.end_ticket);
+  block.end_ticket = end_ticket;
+  block.sealed_bytes.store(bytes, std::memory_order_seq_cst);
+}
+
+template <typename Atomics>
+bool BasicLogBuffer<Atomics>::close_open_block(std::uint32_t pages) {
+  const std::uint32_t released = released_.blocks.load(std::memory_order_relaxed);
+  const Offset reference{released_.reference.load(std::memory_order_relaxed)};
+  std::uint64_t word = tail_.load(std::memory_order_acquire);
+  while (true) {
+    const Tail tail = Tail::unpack(word, reference);
+    if (tail.stopped() || (!tail.open() && pages == Tail::kFull)) return false;
+    Tail after = tail;
+    after.offset = round_up_to_block(tail.offset);
+    after.pages = pages;
+    if (!tail_.compare_exchange_weak(word, after.pack(), std::memory_order_acq_rel,
+                                     std::memory_order_acquire)) {
+      continue;
+    }
+    if (!tail.open()) return false;
+    mark_sealed(full_number(tail.block, released), tail.used_bytes(), tail.ticket);
+    return true;
+  }
+}
+
+template <typename Atomics>
+bool BasicLogBuffer<Atomics>::seal() {
+  return close_open_block(Tail::kFull);
+}
+
+template <typename Atomics>
+void BasicLogBuffer<Atomics>::stop() {
+  (void)close_open_block(Tail::kStopped);
+}
+
+template <typename Atomics>
+bool BasicLogBuffer<Atomics>::has_open_block() const {
+  const std::uint64_t word = tail_.load(std::memory_order_seq_cst);
+  return Tail::unpack(word, Offset{0}).open();
+}
+
+template <typename Atomics>
+std::uint32_t BasicLogBuffer<Atomics>::blocks_end() const {
+  const std::uint32_t released = released_.blocks.load(std::memory_order_relaxed);
+  const std::uint64_t word = tail_.load(std::memory_order_seq_cst);
+  const auto last = static_cast<std::uint8_t>(Tail::unpack(word, Offset{0}).block + 1);
+  return full_number(last, released);
+}
+
+template <typename Atomics>
+std::optional<SealedBlock> BasicLogBuffer<Atomics>::ready(std::uint32_t number) const {
+  const Block& block = this->block(number);
+  const std::uint32_t sealed = block.sealed_bytes.load(std::memory_order_seq_cst);
+  if (sealed == 0 || block.published_bytes.load(std::memory_order_seq_cst) != sealed) {
+    return std::nullopt;
+  }
+  Atomics::reads(block.start, block.gap_begin, block.first_ticket, block.end_ticket,
+                 block.long_body, block.long_header);
+  return SealedBlock{.start = block.start,
+                     .gap_begin = block.gap_begin,
+                     .records_end = block.start + sealed,
+                     .first_ticket = block.first_ticket,
+                     .end_ticket = block.end_ticket,
+                     .memory = memory(number),
+                     .long_body = block.long_body,
+                     .long_header = block.long_header};
+}
+
+template <typename Atomics>
+void BasicLogBuffer<Atomics>::release_block(std::uint32_t number, Offset end) {
+  SEQWAL_CHECK(number == released_.blocks.load(std::memory_order_relaxed));
+  Block& block = this->block(number);
+  block.sealed_bytes.store(0, std::memory_order_relaxed);
+  block.published_bytes.store(0, std::memory_order_relaxed);
+  // Pairs with limits(): whoever sees the block free sees it empty.
+  released_.reference.store(end.value, std::memory_order_release);
+  released_.blocks.store(number + 1, std::memory_order_release);
+}
+
+template <typename Atomics>
+AppendCallback BasicLogBuffer<Atomics>::take_callback(std::uint16_t ticket, Offset& offset) {
+  Slot& slot = slots_[ticket % slot_count_];
+  Atomics::writes(slot.offset, slot.callback);  // moved from
+  offset = slot.offset;
+  return std::move(slot.callback);
+}
+
+template <typename Atomics>
+void BasicLogBuffer<Atomics>::release_tickets(std::uint16_t end_ticket) {
+  const std::uint32_t released = released_.tickets.load(std::memory_order_relaxed);
+  const auto more = static_cast<std::uint16_t>(end_ticket - released);
+  // Pairs with limits(): whoever sees the slot free sees its callback taken.
+  released_.tickets.store(released + more, std::memory_order_release);
+}
+
+template <typename Atomics>
+void BasicLogBuffer<Atomics>::allow_space(Offset space_end) {
+  released_.space_end.store(space_end.value, std::memory_order_release);
+}
+
+}  // namespace seqwal
+
+#endif  // SEQWAL_LOG_BUFFER_IMPL_H
