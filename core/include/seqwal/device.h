@@ -107,7 +107,8 @@ class Device {
   // early for no reason.
   virtual void wait(Nanoseconds deadline) = 0;
 
-  // Ends the current wait(), or else the next one. Any thread; cheap when called twice.
+  // Ends the current wait(), or else the next one; what its caller did before is seen after that
+  // wait(). Any thread; cheap when called twice.
   virtual void wake() = 0;
 };
 
