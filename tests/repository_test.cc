@@ -219,6 +219,16 @@ TEST(RepositoryChecks, IncludesOfTheOtherPartsAreJudged) {
                  {"tests/log_test.cc", "#include \"core/src/log.h\"", ""}});
 }
 
+TEST(RepositoryChecks, OnlyTheExplorerOfInterleavingsLooksBehindTheCore) {
+  expect_judged({{"sim/src/interleave_x.cc", "#include \"core/src/log_buffer.h\"", ""},
+                 {"sim/src/interleave_x.h", "#include \"core/src/tail.h\"", ""},
+                 {"sim/src/interleave_x.cc", "#include \"backends/src/a.h\"", "behind the public"},
+                 {"sim/src/interleave_x.cc", "#include \"core/src/../a.h\"", "behind the public"},
+                 {"sim/include/seqwal/sim/interleave.h", "#include \"core/src/tail.h\"",
+                  "public headers only"},
+                 {"sim/src/world.cc", "#include \"core/src/tail.h\"", "behind the public"}});
+}
+
 TEST(RepositoryChecks, ForbiddenCallsInCoreAreFound) {
   constexpr std::array<std::string_view, 22> kBad = {
       "auto now = std::chrono::steady_clock::now();",

@@ -24,7 +24,8 @@ enum class Strip { comments, literals };
 
 // Include edges: the core knows itself and an explicit list of standard headers; backends and sim
 // know the core's public headers; public headers know nothing that a consumer would have to
-// install; only tests and fuzz targets look behind public headers.
+// install; only tests, fuzz targets and the explorer of interleavings (which needs the lock-free
+// parts as templates) look behind public headers.
 [[nodiscard]] Violations check_includes(std::string_view path, std::string_view text);
 
 // Under core/: no clock, thread, randomness, environment, printing, system call, nor state that
