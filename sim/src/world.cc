@@ -38,8 +38,7 @@ class Run final : public EventSink {
 
   WorldReport run() {
     // Lives without a crash count for nothing, but there is an end to everything.
-    const std::uint64_t most_lives =
-        plan_.profile == Profile::liveness ? options_.cycles : options_.cycles * 4 + 8;
+    const std::uint64_t most_lives = options_.cycles * 4 + 8;
     while (report_.cycles < options_.cycles && report_.lives < most_lives && !oracle_.violation()) {
       ++report_.lives;
       live();
@@ -76,7 +75,7 @@ class Run final : public EventSink {
     }
     void on_fault(Fault fault, std::uint64_t position) override {
       run_.count(static_cast<std::size_t>(fault));
-      run_.oracle_.on_fault(fault, position);
+      if (run_.plan_.profile != Profile::canary) run_.oracle_.on_fault(fault, position);
     }
     void on_misuse(const char* what, std::uint64_t position) override {
       run_.oracle_.on_misuse(what, position);
@@ -143,6 +142,7 @@ class Run final : public EventSink {
   Workload* workload_ = nullptr;
   // From life to life.
   bool crashed_before_ = false;
+  bool healed_before_ = false;
 };
 
 State Run::state() const {
@@ -356,8 +356,8 @@ bool Run::recover(Log& log, SimDevice& device) {
               report->last.value);
   oracle_.opened(log.headers());
   oracle_.recovery_done(*report, plan_.recovery.mode);
-  if (crashed_before_) ++report_.cycles;
-  crashed_before_ = false;
+  if (crashed_before_ || healed_before_) ++report_.cycles;
+  crashed_before_ = healed_before_ = false;
   if (!choices_.one_in(Stream::workload, 8, "recover again")) return true;
   const bool well = recover_again(device);
   oracle_.opened(log.headers());
@@ -421,6 +421,7 @@ void Run::serve(Log& log, SimDevice& device) {
       if (working == 1 && !dead_) {
         if (drains) {
           disk_.heal();
+          healed_before_ = true;
           if (!log.failure()) workload.fill_and_drain();
         }
         closing_ = true;

@@ -64,6 +64,11 @@ void draw_faults(WorldPlan& plan, Draw& draw) {
     }
     return false;
   };
+  if (plan.profile == Profile::canary) {
+    plan.disk.faults = {Fault::flush_lies, Fault::lost_write};
+    plan.disk.fault_period = 20;
+    return;
+  }
   for (const FaultInfo& fault : kFaultTable) {
     if (allowed(fault) && draw.has("fault")) plan.disk.faults.push_back(fault.fault);
   }

@@ -29,9 +29,10 @@ enum class Profile : std::uint8_t {
   faults,    // also requests that fail
   media,     // also a disk that lies: nothing foreign, no crash
   liveness,  // faults, then healing: everything pending resolves, and a full log drains
+  canary,    // a disk that lies, and an oracle that was not told: it must see a broken promise
 };
-inline constexpr std::array<std::string_view, 5> kProfileNames = {"swarm", "crash", "faults",
-                                                                  "media", "liveness"};
+inline constexpr std::array<std::string_view, 6> kProfileNames = {"swarm", "crash",    "faults",
+                                                                  "media", "liveness", "canary"};
 
 // What a process was doing when something happened.
 enum class State : std::uint8_t {
@@ -57,7 +58,7 @@ inline constexpr std::size_t kCoverageRows = kFaults + 2;
 using Coverage = std::array<std::array<std::uint64_t, kStates>, kCoverageRows>;
 
 struct WorldReport {
-  std::uint64_t cycles = 0;  // crash → recover → verify
+  std::uint64_t cycles = 0;  // crash (or a disk that was healed) → recover → verify
   std::uint64_t crashes = 0;
   std::uint64_t appended = 0;
   std::uint64_t acknowledged = 0;

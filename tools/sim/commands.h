@@ -1,0 +1,31 @@
+// The commands of seqwal-sim. Each adds itself to the command line and, when it is the one that was
+// asked for, puts what is to be run into `action`.
+#pragma once
+
+#include <string>
+
+#include "cli.h"
+#include "seqwal/sim/campaign.h"
+
+namespace seqwal::tool {
+
+void add_run(CLI::App& app, Action& action);
+void add_canary(CLI::App& app, Action& action);
+void add_replay(CLI::App& app, Action& action);
+
+// Option --profile.
+void add_profile_option(CLI::App& command, sim::Profile& profile, const std::string& description);
+// As many as there are cores, unless asked for otherwise.
+void add_threads_option(CLI::App& command, unsigned& threads);
+
+// How this program was called: what is printed to be run again begins with it.
+[[nodiscard]] std::string_view program();
+[[nodiscard]] std::string_view name_of(sim::Profile profile);
+
+// Says that a promise was broken, makes the run smaller, keeps it in a file, and ends with the
+// command that replays it. Returns Exit::damage.
+Exit tell_violation(const sim::Violation& violation, std::uint64_t seed, sim::Profile profile);
+// The same for a run that ended the process: `how` it did.
+Exit tell_panic(const std::string& how, std::uint64_t seed, sim::Profile profile);
+
+}  // namespace seqwal::tool

@@ -1,0 +1,198 @@
+// seqwal-sim run and canary: many worlds by seed.
+#include <fmt/format.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "commands.h"
+#include "guard.h"
+#include "output.h"
+#include "progress.h"
+
+namespace seqwal::tool {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct RunFlags {
+  std::uint64_t seed = 1;
+  std::uint64_t cycles = 0;
+  double seconds = 0;
+  sim::Profile profile = sim::Profile::swarm;
+  unsigned threads = 0;
+  bool json = false;
+};
+
+std::string row_name(std::size_t row) {
+  if (row == sim::kPowerCutRow) return "power-cut";
+  if (row == sim::kKillRow) return "kill";
+  return std::string(sim::kFaultTable.at(row).name);
+}
+
+double per(std::uint64_t sum, std::uint64_t count) {
+  return count == 0
+             ? 0
+             : std::round(100.0 * static_cast<double>(sum) / static_cast<double>(count)) / 100.0;
+}
+
+Json summary(const sim::CampaignReport& report, const RunFlags& flags) {
+  const sim::WorldReport& total = report.total;
+  Json faults = Json::object();
+  for (const sim::FaultInfo& fault : sim::kFaultTable) {
+    if (fault.fault == sim::Fault::none) continue;
+    faults[fault.name] = total.faults.at(static_cast<std::size_t>(fault.fault));
+  }
+  Json coverage = Json::object();
+  for (std::size_t row = 1; row < sim::kCoverageRows; ++row) {
+    for (std::size_t state = 0; state < sim::kStates; ++state) {
+      coverage[fmt::format("{}/{}", row_name(row), sim::kStateNames.at(state))] =
+          total.coverage.at(row).at(state);
+    }
+  }
+  const double core_seconds = report.seconds * flags.threads;
+  return {{"seed", flags.seed},
+          {"profile", name_of(flags.profile)},
+          {"worlds", report.worlds},
+          {"cycles", total.cycles},
+          {"cycles_per_s",
+           core_seconds > 0 ? std::round(static_cast<double>(total.cycles) / core_seconds) : 0},
+          {"seconds", report.seconds},
+          {"crashes", total.crashes},
+          {"lives", total.lives},
+          {"acked", total.acknowledged},
+          {"appends_per_cycle", per(total.appended, total.lives)},
+          {"in_flight_at_crash", per(total.in_flight_at_crash, total.crashes)},
+          {"wrapped_share", per(total.wrapped, total.crashes)},
+          {"faults", faults},
+          {"coverage", coverage},
+          {"violations", report.violation ? 1 : 0},
+          {"trace_hash", fmt::format("{:016x}", report.trace_hash)}};
+}
+
+// Fault × state, for people.
+std::string table(const sim::Coverage& coverage) {
+  std::string text = fmt::format("{:<12}", "");
+  for (const std::string_view state : sim::kStateNames) text += fmt::format("{:>11}", state);
+  text += '\n';
+  for (std::size_t row = 1; row < sim::kCoverageRows; ++row) {
+    text += fmt::format("{:<12}", row_name(row));
+    for (const std::uint64_t count : coverage.at(row)) text += fmt::format("{:>11}", count);
+    text += '\n';
+  }
+  return text;
+}
+
+void write_summary(const sim::CampaignReport& report, const RunFlags& flags, Stdout& out) {
+  const Json json = summary(report, flags);
+  if (flags.json) {
+    out.write_line(json);
+    return;
+  }
+  out.write(table(report.total.coverage));
+  for (const char* field : {"seed", "profile", "worlds", "cycles", "cycles_per_s", "seconds",
+                            "crashes", "lives", "acked", "appends_per_cycle", "in_flight_at_crash",
+                            "wrapped_share", "violations", "trace_hash"}) {
+    const Json& value = json.at(field);
+    out.write(fmt::format("{:<20}{}\n", field,
+                          value.is_string() ? value.get<std::string>() : value.dump()));
+  }
+}
+
+Exit run(const RunFlags& flags) {
+  if (flags.cycles != 0 && flags.seconds > 0) {
+    diagnose("wrong usage", "seqwal-sim run", "--cycles or --seconds, not both");
+    return Exit::usage;
+  }
+  SeedBoard board;
+  sim::CampaignOptions options{
+      .profile = flags.profile,
+      .seed = flags.seed,
+      .cycles = flags.cycles,
+      .seconds = flags.cycles == 0 && flags.seconds <= 0 ? 10 : flags.seconds,
+      .threads = flags.threads,
+      .on_world = [&board](unsigned thread, std::uint64_t seed) { board.running(thread, seed); }};
+  const Ended ended = run_in_child(
+      [&] {
+        sim::CampaignReport report;
+        {
+          const Waiting waiting("simulating");
+          report = sim::run_campaign(options);
+        }
+        Stdout out;
+        write_summary(report, flags, out);
+        const Exit exit = out.finish(Exit::done);
+        if (!report.violation) return static_cast<int>(exit);
+        return static_cast<int>(
+            tell_violation(*report.violation, report.violating_seed, flags.profile));
+      },
+      &board, false);
+  if (ended.how.empty()) return static_cast<Exit>(ended.exit_code);
+  const auto seed = board.died_of();
+  if (!seed) {
+    diagnose(ended.how, "seqwal-sim run", "no seed is to blame: run it in a debugger");
+    return Exit::damage;
+  }
+  return tell_panic(ended.how, *seed, flags.profile);
+}
+
+}  // namespace
+
+std::string_view name_of(sim::Profile profile) {
+  return sim::kProfileNames.at(static_cast<std::size_t>(profile));
+}
+
+void add_profile_option(CLI::App& command, sim::Profile& profile, const std::string& description) {
+  std::map<std::string, sim::Profile> names;
+  for (std::size_t i = 0; i < sim::kProfileNames.size(); ++i) {
+    names.emplace(sim::kProfileNames.at(i), static_cast<sim::Profile>(i));
+  }
+  command.add_option("--profile", profile, description)
+      ->transform(CLI::CheckedTransformer(names))
+      ->option_text("swarm|crash|faults|media|liveness");
+}
+
+void add_threads_option(CLI::App& command, unsigned& threads) {
+  threads = std::max(1U, std::thread::hardware_concurrency());
+  command.add_option("--threads", threads, "worlds side by side (default: a thread a core)")
+      ->check(CLI::Range(1U, SeedBoard::kThreads));
+}
+
+void add_run(CLI::App& app, Action& action) {
+  auto flags = std::make_shared<RunFlags>();
+  CLI::App* command = app.add_subcommand("run", "Simulate many worlds, one a seed");
+  command->add_option("--seed", flags->seed, "of the first world (default 1)");
+  command->add_option("--cycles", flags->cycles, "crash, recover, verify at least so often");
+  command->add_option("--seconds", flags->seconds, "or for so long (default 10)")
+      ->check(CLI::PositiveNumber);
+  add_profile_option(*command, flags->profile, "which faults there are (default swarm)");
+  add_threads_option(*command, flags->threads);
+  command->add_flag("--json", flags->json, "one JSON object");
+  command->footer(
+      "Exit 1: a promise was broken; the last line on stderr replays it.\n\n"
+      "Example:\n  seqwal-sim run --seconds 60");
+  command->callback([flags, &action] { action = [flags] { return run(*flags); }; });
+}
+
+void add_canary(CLI::App& app, Action& action) {
+  auto flags = std::make_shared<RunFlags>();
+  flags->profile = sim::Profile::canary;
+  CLI::App* command = app.add_subcommand(
+      "canary", "Prove that a broken promise is seen: the disk lies and nobody is told. Exits 1");
+  add_threads_option(*command, flags->threads);
+  command->add_flag("--json", flags->json, "one JSON object");
+  command->footer("Example:\n  seqwal-sim canary; test $? = 1");
+  command->callback([flags, &action] {
+    action = [flags] {
+      flags->cycles = 10000;
+      const Exit exit = run(*flags);
+      if (exit == Exit::done) {
+        diagnose("the canary lives", "seqwal-sim canary",
+                 "the oracle saw nothing: trust no campaign until it does");
+      }
+      return exit;
+    };
+  });
+}
+
+}  // namespace seqwal::tool
