@@ -20,6 +20,7 @@ Exit run(int argc, char** argv) {
   Action action;
   add_run(app, action);
   add_replay(app, action);
+  add_exhaustive(app, action);
   add_canary(app, action);
   try {
     app.parse(argc, argv);
