@@ -13,6 +13,7 @@ void add_run(CLI::App& app, Action& action);
 void add_canary(CLI::App& app, Action& action);
 void add_replay(CLI::App& app, Action& action);
 void add_exhaustive(CLI::App& app, Action& action);
+void add_interleave(CLI::App& app, Action& action);
 
 // Option --profile.
 void add_profile_option(CLI::App& command, sim::Profile& profile, const std::string& description);

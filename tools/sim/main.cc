@@ -21,6 +21,7 @@ Exit run(int argc, char** argv) {
   add_run(app, action);
   add_replay(app, action);
   add_exhaustive(app, action);
+  add_interleave(app, action);
   add_canary(app, action);
   try {
     app.parse(argc, argv);
