@@ -160,7 +160,7 @@ std::expected<Recording, std::string> Recording::from_text(std::string_view text
   auto list = ChoiceList::from_text(streams);
   if (!list) return std::unexpected(list.error());
   recording.list = std::move(*list);
-  if (!recording.seed && recording.list.size() == 0) {
+  if (!recording.seed && streams.empty()) {
     return std::unexpected("it holds neither a seed nor choices");
   }
   return recording;
@@ -189,6 +189,7 @@ ChoiceList record_seed(std::uint64_t seed, Profile profile, WorldSupplies& suppl
 
 namespace {
 
+// Every step keeps what fails. A list fails like a longer one with zeroes behind it.
 class Shrinker {
  public:
   Shrinker(ChoiceList list, std::uint64_t attempts,
@@ -198,60 +199,56 @@ class Shrinker {
   ChoiceList run() {
     bool better = true;
     while (better && attempts_left_ > 0) {
-      better = false;
-      for (std::size_t stream = 0; stream < kStreams; ++stream) {
-        better = cut_tail(stream) || better;
-        better = drop_groups(stream) || better;
-        better = zero_chunks(stream) || better;
+      better = drop_parts();
+      for (std::size_t part = 0; part < best_.parts.size(); ++part) {
+        for (std::size_t stream = 0; stream < kStreams; ++stream) {
+          better = empty(part, stream) || better;
+          better = drop_groups(part, stream) || better;
+          better = zero_chunks(part, stream) || better;
+        }
       }
-      for (std::size_t stream = 0; stream < kStreams; ++stream) {
-        better = lower_values(stream) || better;
+      for (std::size_t part = 0; part < best_.parts.size(); ++part) {
+        for (std::size_t stream = 0; stream < kStreams; ++stream) {
+          better = lower_values(part, stream) || better;
+        }
       }
     }
+    cut_zeroes();
     return best_;
   }
 
  private:
-  using Answers = std::vector<ChoiceList::Answer>;
+  using Answers = ChoiceList::Answers;
 
-  [[nodiscard]] const Answers& answers(std::size_t stream) const {
-    return best_.streams.at(stream);
+  [[nodiscard]] const Answers& answers(std::size_t part, std::size_t stream) const {
+    return best_.parts[part].at(stream);
   }
 
-  bool try_stream(std::size_t stream, Answers&& candidate) {
-    if (attempts_left_ == 0 || candidate == answers(stream)) return false;
+  bool attempt(ChoiceList&& candidate) {
+    if (attempts_left_ == 0) return false;
     --attempts_left_;
-    ChoiceList list = best_;
-    list.streams.at(stream) = std::move(candidate);
-    if (!fails_(list)) return false;
-    best_ = std::move(list);
+    if (!fails_(candidate)) return false;
+    best_ = std::move(candidate);
     return true;
   }
 
-  // What is missing at the end counts as zeroes.
-  bool cut_tail(std::size_t stream) {
-    for (std::size_t keep = 0; keep < answers(stream).size();) {
-      Answers shorter(answers(stream).begin(),
-                      answers(stream).begin() + static_cast<std::ptrdiff_t>(keep));
-      if (try_stream(stream, std::move(shorter))) return true;
-      keep += std::max<std::size_t>(1, (answers(stream).size() - keep + 1) / 2);
-    }
-    return false;
+  bool replace(std::size_t part, std::size_t stream, Answers&& by) {
+    if (by == answers(part, stream)) return false;
+    ChoiceList candidate = best_;
+    candidate.parts[part].at(stream) = std::move(by);
+    return attempt(std::move(candidate));
   }
 
-  // Whole operations, many at once, then fewer.
-  bool drop_groups(std::size_t stream) {
+  // Whole lives, many at once, then fewer. What is before them all stays.
+  bool drop_parts() {
     bool better = false;
-    for (std::size_t count = group_starts(stream).size(); count > 0; count /= 2) {
-      for (std::size_t first = 0; first < group_starts(stream).size();) {
-        const auto starts = group_starts(stream);
-        const std::size_t begin = starts[first];
-        const std::size_t end =
-            first + count < starts.size() ? starts[first + count] : answers(stream).size();
-        Answers shorter = answers(stream);
-        shorter.erase(shorter.begin() + static_cast<std::ptrdiff_t>(begin),
-                      shorter.begin() + static_cast<std::ptrdiff_t>(end));
-        if (try_stream(stream, std::move(shorter))) {
+    for (std::size_t count = best_.parts.size() - 1; count > 0; count /= 2) {
+      for (std::size_t first = 1; first < best_.parts.size();) {
+        ChoiceList candidate = best_;
+        const std::size_t end = std::min(first + count, candidate.parts.size());
+        candidate.parts.erase(candidate.parts.begin() + static_cast<std::ptrdiff_t>(first),
+                              candidate.parts.begin() + static_cast<std::ptrdiff_t>(end));
+        if (attempt(std::move(candidate))) {
           better = true;
         } else {
           first += count;
@@ -262,39 +259,72 @@ class Shrinker {
     return better;
   }
 
-  [[nodiscard]] std::vector<std::size_t> group_starts(std::size_t stream) const {
-    std::vector<std::size_t> starts;
-    for (std::size_t i = 0; i < answers(stream).size(); ++i) {
-      if (answers(stream)[i].begins_group) starts.push_back(i);
-    }
-    return starts;
-  }
+  bool empty(std::size_t part, std::size_t stream) { return replace(part, stream, {}); }
 
-  bool zero_chunks(std::size_t stream) {
+  // Whole operations, many at once, then fewer.
+  bool drop_groups(std::size_t part, std::size_t stream) {
     bool better = false;
-    for (std::size_t length = answers(stream).size(); length > 0; length /= 2) {
-      for (std::size_t at = 0; at < answers(stream).size(); at += length) {
-        Answers simpler = answers(stream);
-        const std::size_t end = std::min(at + length, simpler.size());
-        for (std::size_t i = at; i < end; ++i) simpler[i].value = 0;
-        better = try_stream(stream, std::move(simpler)) || better;
+    for (std::size_t count = group_starts(part, stream).size(); count > 0; count /= 2) {
+      for (std::size_t first = 0; first < group_starts(part, stream).size();) {
+        const auto starts = group_starts(part, stream);
+        Answers shorter = answers(part, stream);
+        const std::size_t end =
+            first + count < starts.size() ? starts[first + count] : shorter.size();
+        shorter.erase(shorter.begin() + static_cast<std::ptrdiff_t>(starts[first]),
+                      shorter.begin() + static_cast<std::ptrdiff_t>(end));
+        if (replace(part, stream, std::move(shorter))) {
+          better = true;
+        } else {
+          first += count;
+        }
         if (attempts_left_ == 0) return better;
       }
     }
     return better;
   }
 
-  bool lower_values(std::size_t stream) {
+  [[nodiscard]] std::vector<std::size_t> group_starts(std::size_t part, std::size_t stream) const {
+    std::vector<std::size_t> starts;
+    const Answers& all = answers(part, stream);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (all[i].begins_group) starts.push_back(i);
+    }
+    return starts;
+  }
+
+  bool zero_chunks(std::size_t part, std::size_t stream) {
     bool better = false;
-    for (std::size_t i = 0; i < answers(stream).size(); ++i) {
-      while (answers(stream)[i].value > 0 && attempts_left_ > 0) {
-        Answers lower = answers(stream);
+    for (std::size_t length = answers(part, stream).size(); length > 0; length /= 2) {
+      for (std::size_t at = 0; at < answers(part, stream).size(); at += length) {
+        Answers simpler = answers(part, stream);
+        const std::size_t end = std::min(at + length, simpler.size());
+        for (std::size_t i = at; i < end; ++i) simpler[i].value = 0;
+        better = replace(part, stream, std::move(simpler)) || better;
+        if (attempts_left_ == 0) return better;
+      }
+    }
+    return better;
+  }
+
+  bool lower_values(std::size_t part, std::size_t stream) {
+    bool better = false;
+    for (std::size_t i = 0; i < answers(part, stream).size(); ++i) {
+      while (answers(part, stream)[i].value > 1 && attempts_left_ > 0) {
+        Answers lower = answers(part, stream);
         lower[i].value /= 2;
-        if (!try_stream(stream, std::move(lower))) break;
+        if (!replace(part, stream, std::move(lower))) break;
         better = true;
       }
     }
     return better;
+  }
+
+  void cut_zeroes() {
+    for (ChoiceList::Part& part : best_.parts) {
+      for (Answers& answers : part) {
+        while (!answers.empty() && answers.back().value == 0) answers.pop_back();
+      }
+    }
   }
 
   ChoiceList best_;

@@ -161,8 +161,7 @@ void Run::live() {
   dead_ = failing_ = closing_ = false;
   steps_ = 0;
   workload_ = nullptr;
-  choices_.begin_group(Stream::crash);
-  choices_.begin_group(Stream::workload);
+  choices_.begin_part();
   draw_crash();
   oracle_.process_begins();
   disk_.arm();
@@ -184,8 +183,8 @@ void Run::draw_crash() {
   }
   crash_plan_.at_operation =
       1 + choices_.choose(Stream::crash, plan_.most_operations, "at operation");
-  crash_plan_.in_flight = 1 + choices_.choose(Stream::crash, 12, "writes in flight");
-  crash_plan_.patience = choices_.choose(Stream::crash, 160, "patience");
+  crash_plan_.in_flight = 2 + choices_.choose(Stream::crash, 12, "writes in flight");
+  crash_plan_.patience = choices_.choose(Stream::crash, 200, "patience");
 }
 
 bool Run::crash_is_due() {

@@ -1,5 +1,6 @@
 // What is told about a broken promise, and the smaller run that is kept of it.
 #include <fmt/format.h>
+#include <fmt/ostream.h>
 
 #include <fstream>
 
@@ -9,8 +10,8 @@
 namespace seqwal::tool {
 namespace {
 
-constexpr std::uint64_t kShrinkAttempts = 3000;
-constexpr std::uint64_t kForkedShrinkAttempts = 400;
+constexpr std::uint64_t kShrinkAttempts = 10'000;
+constexpr std::uint64_t kForkedShrinkAttempts = 1'000;
 
 void tell(const std::string& what, std::uint64_t seed, sim::Profile profile,
           const sim::ChoiceList& original, const sim::ChoiceList& smaller) {
@@ -24,12 +25,67 @@ void tell(const std::string& what, std::uint64_t seed, sim::Profile profile,
   out << recording.to_text();
   out.close();
   if (smaller.size() > 0 && out) {
-    fmt::print(stderr, "{} choices, made {}; the whole run: {}\n", original.size(), smaller.size(),
-               by_seed);
+    fmt::print(stderr, "a smaller run has {1} choices instead of {0}; the whole one: {2}\n",
+               original.size(), smaller.size(), by_seed);
     fmt::print(stderr, "{} replay {} --trace\n", program(), file);
   } else {
     fmt::print(stderr, "{}\n", by_seed);
   }
+}
+
+// Writes down what is chosen as it is chosen: the process is going to die.
+class DiaryChoices final : public sim::Choices {
+ public:
+  DiaryChoices(std::uint64_t seed, std::ostream& diary) : from_(seed), diary_(diary) {}
+  std::uint64_t choose(sim::Stream stream, std::uint64_t n, const char* label) override {
+    const std::uint64_t value = from_.choose(stream, n, label);
+    bool& begins = begins_.at(static_cast<std::size_t>(stream));
+    fmt::print(diary_, "{} {} {}\n", static_cast<int>(stream), value, begins ? 1 : 0);
+    diary_.flush();
+    begins = false;
+    return value;
+  }
+  void begin_group(sim::Stream stream) override {
+    begins_.at(static_cast<std::size_t>(stream)) = true;
+  }
+  void begin_part() override {
+    fmt::print(diary_, "{} 0 0\n", sim::kStreams);
+    begins_ = {};
+  }
+
+ private:
+  sim::SeedChoices from_;
+  std::ostream& diary_;
+  std::array<bool, sim::kStreams> begins_{};
+};
+
+sim::ChoiceList record_until_death(std::uint64_t seed, sim::Profile profile) {
+  const std::string file = fmt::format("seqwal-sim-{}.choices", seed);
+  (void)run_in_child(
+      [&] {
+        std::ofstream out(file);
+        DiaryChoices choices(seed, out);
+        sim::Trace trace;
+        sim::WorldSupplies supplies;
+        (void)sim::run_world({.profile = profile, .cycles = sim::kCyclesPerWorld}, choices, trace,
+                             supplies);
+        return 0;
+      },
+      nullptr, true);
+  sim::ChoiceList list;
+  std::ifstream in(file);
+  std::size_t stream = 0;
+  sim::ChoiceList::Answer answer;
+  while (in >> stream >> answer.value >> answer.begins_group) {
+    if (stream < sim::kStreams) {
+      list.parts.back().at(stream).push_back(answer);
+    } else {
+      list.parts.emplace_back();
+    }
+  }
+  in.close();
+  (void)std::remove(file.c_str());
+  return list;
 }
 
 }  // namespace
@@ -53,34 +109,7 @@ Exit tell_violation(const sim::Violation& violation, std::uint64_t seed, sim::Pr
 
 Exit tell_panic(const std::string& how, std::uint64_t seed, sim::Profile profile) {
   sim::Recording recording{.why = {}, .profile = profile, .seed = std::nullopt, .list = {}};
-  // The run cannot be recorded to its end: only as long as it lasts. A list that goes on with
-  // zeroes would be another run, so the choices are collected in a child's file.
-  sim::ChoiceList list;
-  const std::string file = fmt::format("seqwal-sim-{}.choices", seed);
-  (void)run_in_child(
-      [&] {
-        std::ofstream out(file);
-        sim::SeedChoices from(seed);
-        sim::FunctionChoices choices([&](sim::Stream stream, std::uint64_t n) {
-          const std::uint64_t value = from.choose(stream, n, "");
-          out << static_cast<int>(stream) << ' ' << value << std::endl;
-          return value;
-        });
-        sim::Trace trace;
-        sim::WorldSupplies supplies;
-        (void)sim::run_world({.profile = profile, .cycles = sim::kCyclesPerWorld}, choices, trace,
-                             supplies);
-        return 0;
-      },
-      nullptr, true);
-  std::ifstream in(file);
-  std::size_t stream = 0;
-  std::uint64_t value = 0;
-  while (in >> stream >> value && stream < sim::kStreams) {
-    list.streams.at(stream).push_back({.value = value, .begins_group = false});
-  }
-  in.close();
-  (void)std::remove(file.c_str());
+  const sim::ChoiceList list = record_until_death(seed, profile);
   const sim::ChoiceList smaller =
       sim::shrink(list, kForkedShrinkAttempts, [&](const sim::ChoiceList& candidate) {
         recording.list = candidate;

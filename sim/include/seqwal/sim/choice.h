@@ -40,8 +40,11 @@ class Choices {
   // Precondition: n > 0. `label` says what is asked, for people; static storage.
   [[nodiscard]] virtual std::uint64_t choose(Stream stream, std::uint64_t n, const char* label) = 0;
 
+  // A list that is replayed keeps in step at these two, whatever was dropped or added before.
   // What follows in this stream belongs together (an operation): shrinking drops it as a whole.
   virtual void begin_group(Stream /*stream*/) {}
+  // What follows in all streams belongs together (a life of the log).
+  virtual void begin_part() {}
 
   // True once in n times, false when n is 0. No is the simpler answer.
   [[nodiscard]] bool one_in(Stream stream, std::uint64_t n, const char* label) {
@@ -82,17 +85,21 @@ class FunctionChoices final : public Choices {
   Function function_;
 };
 
-// The answers of one run, by stream.
+// The answers of one run.
 struct ChoiceList {
   struct Answer {
     std::uint64_t value = 0;
     bool begins_group = false;
     friend bool operator==(const Answer&, const Answer&) = default;
   };
-  std::array<std::vector<Answer>, kStreams> streams;
+  using Answers = std::vector<Answer>;
+  using Part = std::array<Answers, kStreams>;  // by stream
+  std::vector<Part> parts{1};                  // the first one is before any begin_part
 
+  // How many answers are not the simplest one.
   [[nodiscard]] std::size_t size() const;
   // One line a stream: its name, then the answers; an answer that begins a group has a | before it.
+  // A line "part" before all parts but the first.
   [[nodiscard]] std::string to_text() const;
   // The error says which line is wrong, and how.
   [[nodiscard]] static std::expected<ChoiceList, std::string> from_text(std::string_view text);
@@ -105,6 +112,7 @@ class RecordingChoices final : public Choices {
   explicit RecordingChoices(Choices& from) : from_(from) {}
   std::uint64_t choose(Stream stream, std::uint64_t n, const char* label) override;
   void begin_group(Stream stream) override;
+  void begin_part() override;
   [[nodiscard]] const ChoiceList& list() const { return list_; }
 
  private:
@@ -113,15 +121,25 @@ class RecordingChoices final : public Choices {
   std::array<bool, kStreams> group_begins_{};
 };
 
-// Answers from a list; an answer that is too large is the largest, and past the end it is 0.
+// Answers from a list, which must outlive this; an answer that is too large is the largest, and
+// past the end (of the list, of a part, of a group) it is 0.
 class ListChoices final : public Choices {
  public:
   explicit ListChoices(const ChoiceList& list) : list_(list) {}
   std::uint64_t choose(Stream stream, std::uint64_t n, const char* label) override;
+  void begin_group(Stream stream) override;
+  void begin_part() override;
 
  private:
+  struct Place {
+    std::size_t next = 0;
+    bool group_open = false;  // the answer there begins a group, and that one has begun
+  };
+  [[nodiscard]] const ChoiceList::Answers* answers(std::size_t stream) const;
+
   const ChoiceList& list_;
-  std::array<std::size_t, kStreams> next_{};
+  std::size_t part_ = 0;
+  std::array<Place, kStreams> places_{};
 };
 
 }  // namespace seqwal::sim
