@@ -9,7 +9,7 @@ cd "$root"
 build_packages=(
   g++ cmake ninja-build pkg-config util-linux
   libfmt-dev libdeflate-dev liburing-dev libcli11-dev nlohmann-json3-dev
-  libboost-context-dev zlib1g-dev
+  libboost-context-dev libisal-dev
   libgtest-dev libgmock-dev librapidcheck-dev liblzma-dev
 )
 clang_packages=(clang-19)

@@ -125,11 +125,9 @@ void Disk::accept(const IoRequest& request) {
   }
   if (request.kind == IoKind::write) {
     ++writes_submitted_;
-    pending.bytes = take_memory(pending.length);
-    std::size_t at = 0;
+    pending.bytes = take_memory();
     for (const IoSegment& segment : request.segments) {
-      std::memcpy(pending.bytes.data() + at, segment.data, segment.length_bytes);
-      at += segment.length_bytes;
+      pending.bytes.insert(pending.bytes.end(), segment.data, segment.data + segment.length_bytes);
     }
     if (observer_ != nullptr) {
       observer_->on_write_submitted({pending.position, pending.bytes, pending.durable});
@@ -141,6 +139,7 @@ void Disk::accept(const IoRequest& request) {
     }
   }
   pending.fault = draw_fault(pending);
+  if (pending.fault == Fault::hang) strike(pending.fault, pending.position);
   pending.number = ++number_;
   reschedule(pending);
   pending_.push_back(std::move(pending));
@@ -472,8 +471,8 @@ void Disk::land(std::uint64_t position, std::span<const std::byte> bytes, bool d
     make_durable(position, bytes, number);
     return;
   }
-  std::vector<std::byte> copy = take_memory(bytes.size());
-  std::ranges::copy(bytes, copy.begin());
+  std::vector<std::byte> copy = take_memory();
+  copy.assign(bytes.begin(), bytes.end());
   cache_.push_back({.number = number,
                     .reaped = 0,
                     .dropped = false,
@@ -528,7 +527,8 @@ std::size_t Disk::reap(std::span<IoCompletion> completions) {
 
 void Disk::die() {
   if (owner_ == nullptr) return;
-  std::deque<IoToken> tokens;
+  std::vector<IoToken> tokens;
+  tokens.reserve(pending_.size() + done_.size());
   for (const Pending& pending : pending_) {
     if (pending.kind == IoKind::write) check_buffers(pending);
     tokens.push_back(pending.token);
@@ -562,6 +562,7 @@ bool Disk::is_stable(std::uint64_t position, std::span<const std::byte> bytes) c
 
 std::vector<DiskWrite> Disk::uncertain_writes() const {
   std::vector<DiskWrite> writes;
+  writes.reserve(cache_.size() + pending_.size());
   for (const Cached& cached : cache_) writes.push_back({cached.position, cached.bytes, false});
   for (const Pending& pending : pending_) {
     if (pending.kind != IoKind::write) continue;
@@ -571,27 +572,25 @@ std::vector<DiskWrite> Disk::uncertain_writes() const {
 }
 
 void Disk::put(std::uint64_t position, std::span<const std::byte> bytes) {
-  std::ranges::copy(bytes, stable_.begin() + signed_of(position));
-  if (has_cache_) std::ranges::copy(bytes, visible_.begin() + signed_of(position));
+  std::memcpy(stable_.data() + position, bytes.data(), bytes.size());
+  if (has_cache_) std::memcpy(visible_.data() + position, bytes.data(), bytes.size());
 }
 
 void Disk::replace_contents(std::span<const std::byte> image) {
   SEQWAL_REQUIRE(image.size() == stable_.size() && pending_.empty());
-  std::ranges::copy(image, stable_.begin());
-  std::ranges::copy(image, visible_.empty() ? stable_.begin() : visible_.begin());
+  std::memcpy(stable_.data(), image.data(), image.size());
+  if (has_cache_) std::memcpy(visible_.data(), image.data(), image.size());
   std::ranges::fill(stable_number_, 0);
   cache_.clear();
   late_.clear();
   unreadable_.clear();
 }
 
-std::vector<std::byte> Disk::take_memory(std::size_t bytes) {
-  std::vector<std::byte> memory;
-  if (!spare_.empty()) {
-    memory = std::move(spare_.back());
-    spare_.pop_back();
-  }
-  memory.resize(bytes);
+std::vector<std::byte> Disk::take_memory() {
+  if (spare_.empty()) return {};
+  std::vector<std::byte> memory = std::move(spare_.back());
+  spare_.pop_back();
+  memory.clear();
   return memory;
 }
 

@@ -21,7 +21,7 @@ void Disk::lose_power() {
   for (Pending& request : pending) {
     if (request.kind == IoKind::write) check_buffers(request);
   }
-  std::deque<Cached> cache = std::move(cache_);
+  std::vector<Cached> cache = std::move(cache_);
   cache_.clear();
   for (const Cached& cached : cache) {
     if (!cached.dropped) apply_fate(cached.number, cached.position, cached.bytes);

@@ -1,6 +1,6 @@
 #include "seqwal/sim/naive_reader.h"
 
-#include <zlib.h>
+#include <isa-l/crc.h>
 
 #include <algorithm>
 #include <limits>
@@ -141,8 +141,8 @@ void read_version0(const Walk& walk, NaiveMode mode, NaiveReading& reading) {
 }  // namespace
 
 std::uint32_t naive_checksum(std::span<const std::byte> bytes) {
-  const auto* data = reinterpret_cast<const Bytef*>(bytes.data());
-  return static_cast<std::uint32_t>(crc32_z(0, data, bytes.size())) & 0x7FFFFFFFU;
+  const auto* data = reinterpret_cast<const unsigned char*>(bytes.data());
+  return crc32_gzip_refl(0, data, bytes.size()) & 0x7FFFFFFFU;
 }
 
 std::optional<NaiveHeader> naive_header(std::span<const std::byte> slot) {

@@ -39,6 +39,18 @@ bool is_zero(std::span<const std::byte> bytes) {
   return same(bytes, std::span(kZeroes).first(bytes.size()));
 }
 
+NaiveMode naive_mode(RecoveryMode mode) {
+  switch (mode) {
+    case RecoveryMode::standard:
+      return NaiveMode::standard;
+    case RecoveryMode::strict:
+      return NaiveMode::strict;
+    case RecoveryMode::prefix:
+      return NaiveMode::prefix;
+  }
+  return NaiveMode::standard;
+}
+
 // The first offset that recovery still needs.
 std::int64_t keep(std::int64_t trim) {
   const std::int64_t next = trim + 1;
@@ -112,8 +124,10 @@ void Oracle::create_begins() {
 
 void Oracle::create_done(std::uint64_t capacity_bytes) {
   capacity_ = capacity_bytes;
-  records_.clear();
-  life_first_ = next_called_ = acknowledged_ = 0;
+  // A disk that lied about the zeroes may still give what the log before this one held.
+  if (!tainted_) records_.clear();
+  life_first_ = next_called_ = records_.size();
+  acknowledged_ = 0;
   life_start_ = last_end_ = 0;
   highest_offset_ = -1;
   trim_asked_ = trim_durable_ = kNoOffset;
@@ -155,13 +169,20 @@ void Oracle::refused_to_open(const Error& error) {
 
 void Oracle::recovery_begins() {
   recovered_.clear();
-  recovered_bodies_.clear();
+  recovered_ends_.clear();
+  recovered_bytes_.clear();
   writes_before_recovery_ = disk_.writes_submitted();
 }
 
 void Oracle::recovered(const RecoveredRecord& record) {
   recovered_.push_back(record.offset.value);
-  recovered_bodies_.emplace_back(record.body.begin(), record.body.end());
+  recovered_bytes_.insert(recovered_bytes_.end(), record.body.begin(), record.body.end());
+  recovered_ends_.push_back(recovered_bytes_.size());
+}
+
+std::span<const std::byte> Oracle::recovered_body(std::size_t index) const {
+  const std::size_t begin = index == 0 ? 0 : recovered_ends_[index - 1];
+  return std::span(recovered_bytes_).subspan(begin, recovered_ends_[index] - begin);
 }
 
 void Oracle::recovery_done(const RecoveryReport& report, RecoveryMode mode) {
@@ -172,7 +193,7 @@ void Oracle::recovery_done(const RecoveryReport& report, RecoveryMode mode) {
   check_against_naive(report, mode);
   if (capacity_ == 0) return;
   for (std::size_t i = 0; i < recovered_.size(); ++i) {
-    if (!was_appended(recovered_[i], recovered_bodies_[i])) {
+    if (!was_appended(recovered_[i], recovered_body(i))) {
       violate(Invariant::i3_nothing_foreign,
               fmt::format("record at {} was never appended like that", recovered_[i]));
     }
@@ -202,10 +223,7 @@ void Oracle::check_against_naive(const RecoveryReport& report, RecoveryMode mode
   for (const OffsetRange& range : report.unreadable) {
     unreadable.ranges.emplace_back(range.begin.value, range.end.value);
   }
-  const NaiveMode naive_mode = mode == RecoveryMode::standard ? NaiveMode::standard
-                               : mode == RecoveryMode::strict ? NaiveMode::strict
-                                                              : NaiveMode::prefix;
-  const auto reading = naive_read(disk_.visible(), naive_mode, unreadable);
+  const auto reading = naive_read(disk_.visible(), naive_mode(mode), unreadable);
   if (!reading) {
     violate(Invariant::i2_recovery_follows_the_rules, "recovered from what holds no log");
     return;
@@ -213,7 +231,7 @@ void Oracle::check_against_naive(const RecoveryReport& report, RecoveryMode mode
   for (std::size_t i = 0; i < std::max(reading->records.size(), recovered_.size()); ++i) {
     const std::int64_t want = i < reading->records.size() ? reading->records[i].offset : -1;
     const std::int64_t got = i < recovered_.size() ? recovered_[i] : -1;
-    if (want != got || !same(reading->records[i].body, recovered_bodies_[i])) {
+    if (want != got || !same(reading->records[i].body, recovered_body(i))) {
       violate(Invariant::i2_recovery_follows_the_rules,
               fmt::format("record {} of {}: recovered {}, the rules give {} (-1: none)", i,
                           reading->records.size(), got, want));

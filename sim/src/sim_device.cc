@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -9,7 +10,7 @@ SimDevice::~SimDevice() {
   if (!dead_) disk_.detach();
 }
 
-void SimDevice::die(std::deque<IoToken> tokens) {
+void SimDevice::die(std::vector<IoToken> tokens) {
   dead_ = true;
   orphans_ = std::move(tokens);
 }
@@ -22,11 +23,11 @@ std::size_t SimDevice::submit(std::span<const IoRequest> requests) {
 
 std::size_t SimDevice::reap(std::span<IoCompletion> completions) {
   if (!dead_) return disk_.reap(completions);
-  std::size_t count = 0;
-  while (count < completions.size() && !orphans_.empty()) {
-    completions[count++] = {.token = orphans_.front(), .os_error = ENODEV};
-    orphans_.pop_front();
+  const std::size_t count = std::min(completions.size(), orphans_.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    completions[i] = {.token = orphans_[i], .os_error = ENODEV};
   }
+  orphans_.erase(orphans_.begin(), orphans_.begin() + static_cast<std::ptrdiff_t>(count));
   return count;
 }
 

@@ -188,9 +188,11 @@ void Workload::fill_and_drain() {
       scheduler_.sleep(10'000);
     }
   };
+  const std::uint64_t length = std::min<std::uint64_t>(
+      std::max<std::uint64_t>(plan_.capacity / 48, 1000), log_.max_body_bytes());
   for (bool full = false; !full && !over();) {
     const std::uint64_t refused_before = refused_;
-    append(std::min<std::uint64_t>(1000, log_.max_body_bytes()), false);
+    append(length, false);
     if (refused_ != refused_before && !ring_full_) scheduler_.sleep(10'000);
     full = ring_full_;
   }

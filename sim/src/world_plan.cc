@@ -35,9 +35,10 @@ void draw_disk(WorldPlan& plan, Draw& draw) {
       draw.of<std::uint32_t>({1U << 20U, 65536, 16384, 8192}, "longest transfer");
   limits.depth = draw.of<std::uint32_t>({32, 32, 32, 32, 16, 16, 32, 8, 2}, "device depth");
   limits.volatile_cache = draw.has("volatile cache");
-  limits.durable_write = !limits.volatile_cache ? DurableWrite::free
-                         : draw.has("fua")      ? DurableWrite::fua
-                                                : DurableWrite::flush;
+  limits.durable_write = DurableWrite::free;
+  if (limits.volatile_cache) {
+    limits.durable_write = draw.has("fua") ? DurableWrite::fua : DurableWrite::flush;
+  }
   Timing::Options timing;
   timing.model = draw.of<TimingModel>({TimingModel::any_order, TimingModel::any_order,
                                        TimingModel::exponential, TimingModel::tails},
@@ -95,7 +96,7 @@ void draw_workload(WorldPlan& plan, Draw& draw) {
   plan.most_operations = draw.of<std::uint64_t>({32, 24, 40, 60}, "operations");
   plan.medium_one_in = draw.of<std::uint64_t>({3, 2, 8, 0}, "medium bodies");
   plan.large_one_in = draw.of<std::uint64_t>({10, 4, 30, 0}, "large bodies");
-  plan.most_large = draw.of<std::uint64_t>({3 * 4096, 5000, 8 * 4096}, "largest");
+  plan.most_large = draw.of<std::uint64_t>({12'288, 5'000, 32'768}, "largest");
   plan.longest_one_in = draw.one_in(8, "longest bodies") ? 40 : 0;
   plan.trim_one_in = draw.of<std::uint64_t>({6, 4, 12}, "trims");
   plan.wait_one_in = draw.of<std::uint64_t>({0, 4, 2}, "blocking appends");

@@ -200,7 +200,7 @@ class Disk {
   void overwrite(std::uint64_t number, std::uint64_t position, std::span<const std::byte> bytes);
   void mark_readable(std::uint64_t position, std::uint64_t length);
   void die();
-  [[nodiscard]] std::vector<std::byte> take_memory(std::size_t bytes);
+  [[nodiscard]] std::vector<std::byte> take_memory();
   void give_back(std::vector<std::byte>&& memory);
 
   DiskOptions options_;
@@ -214,7 +214,7 @@ class Disk {
   std::vector<std::byte> stable_;
   std::vector<std::byte> visible_;            // with a cache only
   std::vector<std::uint64_t> stable_number_;  // per sector: which write it is from
-  std::deque<Cached> cache_;                  // in order of completion
+  std::vector<Cached> cache_;                 // in order of completion
   std::vector<Pending> pending_;              // in order of submission
   std::deque<Done> done_;
   std::vector<Late> late_;
@@ -252,12 +252,12 @@ class SimDevice final : public Device {
 
  private:
   friend class Disk;
-  void die(std::deque<IoToken> tokens);
+  void die(std::vector<IoToken> tokens);
 
   Disk& disk_;
   bool dead_ = false;
   bool woken_ = false;
-  std::deque<IoToken> orphans_;  // accepted before death, answered after it
+  std::vector<IoToken> orphans_;  // accepted before death, answered after it
 };
 
 }  // namespace seqwal::sim

@@ -1,5 +1,5 @@
 // NaiveReader: a second reading of docs/format.md, for the oracle. It shares no code with the log
-// (no header of seqwal is included, the checksum is zlib's) and looks at a whole image in memory.
+// (no header of seqwal is included, the checksum is ISA-L's) and looks at a whole image in memory.
 //
 // The tests hold it against a third one that is slower and even simpler, on arbitrary images.
 #ifndef SEQWAL_SIM_NAIVE_READER_H

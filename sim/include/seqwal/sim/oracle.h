@@ -118,6 +118,7 @@ class Oracle final : public DiskObserver {
   [[nodiscard]] std::uint64_t position(std::int64_t offset) const {
     return static_cast<std::uint64_t>(offset % section()) + 8192;
   }
+  [[nodiscard]] std::span<const std::byte> recovered_body(std::size_t index) const;
   [[nodiscard]] NaiveHeaders durable_headers() const;
   void check_header_write(const DiskWrite& write);
   void check_block_write(const DiskWrite& write);
@@ -152,8 +153,9 @@ class Oracle final : public DiskObserver {
   int header_writes_in_flight_ = 0;
   std::uint64_t writes_before_recovery_ = 0;
   std::vector<std::int64_t> recovered_;
-  std::vector<std::vector<std::byte>> recovered_bodies_;
-  std::vector<std::uint64_t> read_errors_;  // positions where a read failed in this process
+  std::vector<std::size_t> recovered_ends_;  // of their bodies, in
+  std::vector<std::byte> recovered_bytes_;   // this
+  std::vector<std::uint64_t> read_errors_;   // positions where a read failed in this process
   bool stale_reads_ = false;
   std::array<bool, 2> slot_unreadable_{};  // for this process, until it writes it
 };
