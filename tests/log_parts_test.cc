@@ -51,9 +51,7 @@ TEST(HeaderStore, AnInvalidSlotCountsAsNothing) {
 TEST(HeaderStore, WritesTheOlderSlotFirstThenTheOther) {
   MemoryDevice device(65536);
   HeaderStore store(two_slots(Offset{1}, 5, Offset{1}, 9));
-  WalHeader wanted = store.wanted();
-  wanted.trim = Offset{4095};
-  store.want(wanted);
+  store.want_trim(TrimTarget::before(Offset{4096}));
   const auto first = store.begin();
   EXPECT_EQ(first.position.value, 0U);
   EXPECT_EQ(decode_wal_header(first.bytes).header.stamp, 10);
@@ -69,12 +67,9 @@ TEST(HeaderStore, WritesTheOlderSlotFirstThenTheOther) {
 
 TEST(HeaderStore, WhatIsWantedMeanwhileGoesIntoTheNextWrite) {
   HeaderStore store(two_slots(Offset{1}, 5, Offset{1}, 9));
-  WalHeader wanted = store.wanted();
-  wanted.trim = Offset{10};
-  store.want(wanted);
+  store.want_trim(TrimTarget::at_record(Offset{10}));
   (void)store.begin();
-  wanted.trim = Offset{20};
-  store.want(wanted);
+  store.want_trim(TrimTarget::at_record(Offset{20}));
   store.complete(true);
   (void)store.begin();
   store.complete(true);
@@ -88,13 +83,42 @@ TEST(HeaderStore, WhatIsWantedMeanwhileGoesIntoTheNextWrite) {
 
 TEST(HeaderStore, AFailedWriteLeavesTheOtherSlotInForce) {
   HeaderStore store(two_slots(Offset{1}, 5, Offset{2}, 9));
-  WalHeader wanted = store.wanted();
-  wanted.trim = Offset{10};
-  store.want(wanted);
+  store.want_trim(TrimTarget::at_record(Offset{10}));
   (void)store.begin();
   store.complete(false);
   EXPECT_EQ(store.state().header().trim, Offset{2});
   EXPECT_EQ(store.durable_trim(), kNoOffset);
+}
+
+// A record one byte before a boundary: recovery parses it, so its block is kept.
+TEST(HeaderStore, WhatRecoveryNeedsGoesWithTheTrimOffset) {
+  HeaderStore store(two_slots(Offset{1}, 5, Offset{1}, 9));
+  const auto write_both = [&] {
+    (void)store.begin();
+    store.complete(true);
+    const Offset after_one = store.durable_keep();
+    (void)store.begin();
+    store.complete(true);
+    return after_one;
+  };
+  store.want_trim(TrimTarget::at_record(Offset{8191}));
+  EXPECT_EQ(write_both(), kNoOffset);
+  EXPECT_EQ(store.durable_keep(), Offset{4096});
+  store.want_trim(TrimTarget::before(Offset{12288}));
+  EXPECT_EQ(write_both(), Offset{4096}) << "one slot is not enough";
+  EXPECT_EQ(store.durable_keep(), Offset{12288});
+}
+
+TEST(HeaderStore, TrimsOnlyForward) {
+  HeaderStore store(two_slots(Offset{100}, 5, Offset{100}, 6));
+  store.want_trim(TrimTarget::at_record(Offset{99}));
+  EXPECT_EQ(store.wanted().trim, Offset{100});
+  WalHeader header = store.wanted();
+  header.trim = Offset{5};
+  header.epoch = 77;
+  store.want(header);
+  EXPECT_EQ(store.wanted().trim, Offset{100});
+  EXPECT_EQ(store.wanted().epoch, 77);
 }
 
 // --- frontier
@@ -216,9 +240,15 @@ TEST_F(LogBufferTest, StopSealsAndRefuses) {
 // --- trim target
 
 TEST(TrimTarget, IsTheRecordUnlessItIsTheLastOfItsBlockWrite) {
-  EXPECT_EQ(trim_target(Offset{8192}, Offset{8300}, true), Offset{8192});
-  EXPECT_EQ(trim_target(Offset{8192}, Offset{8300}, false), Offset{12287});
-  EXPECT_EQ(trim_target(Offset{8192}, Offset{12288}, false), Offset{12287});
+  const auto expect = [](const TrimTarget& target, std::int64_t trim, std::int64_t keep) {
+    EXPECT_EQ(target.trim, Offset{trim});
+    EXPECT_EQ(target.keep, Offset{keep});
+  };
+  expect(trim_target(Offset{8192}, Offset{8300}, true), 8192, 8192);
+  expect(trim_target(Offset{8192}, Offset{8300}, false), 12287, 12288);
+  expect(trim_target(Offset{8192}, Offset{12288}, false), 12287, 12288);
+  expect(trim_target(Offset{8300}, Offset{8400}, true), 8300, 8192);
+  expect(trim_target(Offset{12287}, Offset{12400}, true), 12287, 8192);
 }
 
 // --- callback

@@ -154,6 +154,24 @@ TEST(LogRegression, ADeviceOfTooShortTransfersIsRefused) {
   EXPECT_EQ(Log::open(device, host, {}).error().code, ErrorCode::unsupported);
 }
 
+// Such a trim offset looks like the end of a block write, and the block with the record's first
+// byte was given up: recovery could not step over the record to the next one. (sim/seeds)
+TEST(LogRegression, ATrimmedRecordThatBeginsInTheLastByteOfABlockKeepsTheBlock) {
+  LogWorld world({.capacity_bytes = kHeaderAreaBytes + 4 * std::uint64_t{kBlockBytes}});
+  const Offset first = world.append(kBlockBytes - 1 - kRecordHeaderBytes);
+  const Offset trimmed = world.append(1);
+  const Offset kept = world.append(1);
+  ASSERT_EQ(trimmed, first + (kBlockBytes - 1));
+  world.run();
+  ASSERT_EQ(world.acked().size(), 3U);
+  ASSERT_TRUE(world.trim(trimmed).has_value());
+  world.run();
+  while (world.try_append(3000).has_value()) world.run();
+  const auto recovered = recover_image(world.device().image());
+  ASSERT_FALSE(recovered.empty());
+  EXPECT_EQ(recovered.front().offset, kept);
+}
+
 // --- offline trim, in all its answers
 
 TEST(TrimLog, TrimsARecordAndRefusesEverythingElse) {

@@ -147,7 +147,8 @@ Json to_json(const DeviceLimits& limits) {
 
 SpaceUse space_use(const WalHeader& header, const RecoveryReport& report) {
   const Geometry geometry(header.capacity_bytes);
-  const Offset keep = Geometry::keep(header.trim);
+  // A record that begins in the last byte of a block keeps that block too: it is not counted here.
+  const Offset keep = round_down_to_block(saturating_add(header.trim, 1));
   const std::int64_t used =
       std::clamp<std::int64_t>(round_up_to_block(report.end) - keep, 0, geometry.section_bytes());
   return {.used_bytes = used, .free_bytes = geometry.section_bytes() - used};

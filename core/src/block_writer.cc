@@ -84,15 +84,13 @@ bool BlockWriter::may_start(std::uint32_t number, const SealedBlock& block) {
 
 // The header that stands durably in both slots decides, not what is on its way.
 bool BlockWriter::space_allows(const SealedBlock& block) {
-  const Offset space_end = geometry_.space_end(headers_.durable_trim());
+  const Offset space_end = geometry_.space_end(headers_.durable_keep());
   if (block.end() <= space_end) return true;
   // Claimed beyond the end only because everything before it is trimmed and it must jump: the trim
   // offset moves up to its cycle first.
   SEQWAL_CHECK(block.gap_begin < block.start);
   SEQWAL_CHECK(block.gap_begin + geometry_.section_bytes() == space_end);
-  WalHeader wanted = headers_.wanted();
-  wanted.trim = std::max(wanted.trim, block.start - 1);
-  headers_.want(wanted);
+  headers_.want_trim(TrimTarget::before(block.start));
   return false;
 }
 
@@ -113,7 +111,7 @@ bool BlockWriter::window_allows(std::uint32_t number, const SealedBlock& block) 
 }
 
 void BlockWriter::begin(Writing& writing, const SealedBlock& block) {
-  SEQWAL_CHECK(block.end() <= geometry_.space_end(headers_.durable_trim()));
+  SEQWAL_CHECK(block.end() <= geometry_.space_end(headers_.durable_keep()));
   writing = Writing{};
   writing.block = block;
   writing.started = true;

@@ -15,6 +15,18 @@ void HeaderStore::adopt(const HeaderState& found) {
   wanted_ = found.header();
 }
 
+void HeaderStore::want(const WalHeader& header) {
+  const Offset trim = wanted_.trim;
+  wanted_ = header;
+  wanted_.trim = trim;
+}
+
+void HeaderStore::want_trim(const TrimTarget& target) {
+  if (target.trim <= wanted_.trim) return;
+  wanted_.trim = target.trim;
+  wanted_keep_ = target.keep;
+}
+
 bool HeaderStore::says_wanted(const HeaderSlot& slot) const {
   if (slot.state != SlotState::valid) return false;
   WalHeader header = wanted_;
@@ -35,6 +47,7 @@ HeaderStore::Write HeaderStore::begin() {
   writing_ = true;
   target_ = older_slot();
   in_flight_ = wanted_;
+  in_flight_keep_ = wanted_keep_;
   // Never a clock: one more than anything found, so that this header wins everywhere.
   in_flight_.stamp = state_.header().stamp + 1;
   encode_wal_header(in_flight_, std::span<std::byte, kBlockBytes>(buffer_.data(), kBlockBytes));
@@ -46,10 +59,12 @@ void HeaderStore::complete(bool ok) {
   writing_ = false;
   if (!ok) {
     state_.slots.at(target_).state = SlotState::damaged;
+    keeps_.at(target_) = kNoOffset;
     return;
   }
   state_.slots.at(target_) = decode_wal_header(buffer_.span());
   state_.current = target_;
+  keeps_.at(target_) = in_flight_keep_;
 }
 
 int HeaderStore::write_all(SyncIo& io, bool durable) {

@@ -3,13 +3,20 @@
 //
 // What counts for space, window and trim is the smaller value of the two slots: one rotten slot
 // then neither loses nor resurrects anything. A slot that is not valid counts as trim -1, window 0.
+//
+// With each trim offset goes what recovery from there still needs, which a header does not say: a
+// trim offset just before a block boundary is the end of what is trimmed, or a record that lies
+// across the boundary and that recovery has to parse.
 #ifndef SEQWAL_HEADER_STORE_H
 #define SEQWAL_HEADER_STORE_H
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 
 #include "aligned_buffer.h"
 #include "seqwal/format.h"
+#include "seqwal/geometry.h"
 #include "seqwal/recovery.h"
 #include "sync_io.h"
 
@@ -18,6 +25,19 @@ namespace seqwal {
 // A header with a greater stamp is not continued: a running log must always be able to write a
 // greater one.
 inline constexpr std::int64_t kMaxStamp = std::int64_t{1} << 62U;
+
+// Where the header's trim offset goes, and the first offset that recovery needs then.
+struct TrimTarget {
+  Offset trim;
+  Offset keep;
+
+  // Nothing before the block write at `start` is needed any more.
+  [[nodiscard]] static TrimTarget before(Offset start) { return {start - 1, start}; }
+  // The record at `offset` is the last one trimmed: recovery starts by parsing it.
+  [[nodiscard]] static TrimTarget at_record(Offset offset) {
+    return {offset, round_down_to_block(offset)};
+  }
+};
 
 class HeaderStore {
  public:
@@ -29,7 +49,10 @@ class HeaderStore {
 
   // What both slots should say. The stamp is the store's own business.
   [[nodiscard]] const WalHeader& wanted() const { return wanted_; }
-  void want(const WalHeader& header) { wanted_ = header; }
+  // Leaves the trim offset to want_trim().
+  void want(const WalHeader& header);
+  // Unless more is trimmed already.
+  void want_trim(const TrimTarget& target);
 
   // True while a slot says something else than wanted.
   [[nodiscard]] bool dirty() const;
@@ -49,6 +72,8 @@ class HeaderStore {
   [[nodiscard]] int write_all(SyncIo& io, bool durable);
 
   [[nodiscard]] Offset durable_trim() const;
+  // The first offset that recovery still needs; none before both slots were written.
+  [[nodiscard]] Offset durable_keep() const { return std::min(keeps_[0], keeps_[1]); }
   [[nodiscard]] std::int64_t durable_window() const;
   [[nodiscard]] const HeaderState& state() const { return state_; }
 
@@ -59,6 +84,9 @@ class HeaderStore {
   HeaderState state_;  // durable
   WalHeader wanted_;
   WalHeader in_flight_;
+  std::array<Offset, kHeaderSlots> keeps_{};  // of state_'s slots, none where it was not written
+  Offset wanted_keep_;
+  Offset in_flight_keep_;
   std::uint32_t target_ = 0;
   bool writing_ = false;
   AlignedBuffer buffer_;

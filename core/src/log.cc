@@ -214,10 +214,10 @@ Result<Offset> Log::Impl::reset(const ResetOptions& options) {
   header.version = options.version.value_or(header.version);
   header.node_id = options.node_id.value_or(header.node_id);
   header.epoch = options.epoch.value_or(header.epoch);
-  header.trim = start - 1;
   header.window_bytes = round_up_to_block(std::min(window, geometry_.section_bytes()));
   header.shutdown = ShutdownType::ungraceful;
   headers_.want(header);
+  headers_.want_trim(TrimTarget::before(start));
 
   SyncIo io(device_);
   if (const int os_error = headers_.write_all(io, options_.durability != Durability::none);
@@ -225,7 +225,7 @@ Result<Offset> Log::Impl::reset(const ResetOptions& options) {
     return fail(ErrorCode::io_error, "cannot write both headers: the log may or may not be reset",
                 os_error);
   }
-  buffer_.start(start, geometry_.space_end(headers_.durable_trim()));
+  buffer_.start(start, geometry_.space_end(headers_.durable_keep()));
   writer_.start(start);
   trimmer_.note_durable(start, start, start);
   end_ = start;
@@ -438,7 +438,7 @@ void Log::Impl::header_written(int os_error) {
   }
   if (headers_.durable_trim() > trim_before) {
     trimmed_.store(headers_.durable_trim().value, std::memory_order_release);
-    buffer_.allow_space(geometry_.space_end(headers_.durable_trim()));
+    buffer_.allow_space(geometry_.space_end(headers_.durable_keep()));
     room_made_ = true;
     emit({.kind = EventKind::trimmed, .offset = headers_.durable_trim()});
   }

@@ -165,7 +165,7 @@ Result<Offset> trim_log(Device& device, Host& host, Offset offset, EventSink* ev
         Error{.code = code, .os_error = 0, .offset = offset, .detail = std::move(detail)});
   };
   HeaderStore headers(found->headers);
-  WalHeader header = headers.wanted();
+  const WalHeader header = headers.wanted();
   const RecoveryReport& report = found->report;
   if (offset <= header.trim) {
     return refuse(ErrorCode::below_trim,
@@ -189,12 +189,11 @@ Result<Offset> trim_log(Device& device, Host& host, Offset offset, EventSink* ev
   }
   SyncIo io(device);
   const bool last = ends_block_write(io, Geometry(header.capacity_bytes), *found);
-  header.trim = trim_target(offset, found->record_end, !last);
-  headers.want(header);
+  headers.want_trim(trim_target(offset, found->record_end, !last));
   if (const int os_error = headers.write_all(io, true); os_error != 0) {
     return fail(ErrorCode::io_error, "cannot write the header", os_error);
   }
-  return header.trim;
+  return headers.wanted().trim;
 }
 
 }  // namespace seqwal

@@ -7,8 +7,9 @@
 
 namespace seqwal {
 
-Offset trim_target(Offset offset, Offset end, bool next_is_record) {
-  return next_is_record ? offset : round_up_to_block(end) - 1;
+TrimTarget trim_target(Offset offset, Offset end, bool next_is_record) {
+  return next_is_record ? TrimTarget::at_record(offset)
+                        : TrimTarget::before(round_up_to_block(end));
 }
 
 bool is_fill(std::span<const std::byte> bytes, Offset at) {
@@ -124,14 +125,12 @@ void Trimmer::looked_at_record() {
 void Trimmer::looked_behind_record() { accept(!is_fill(bytes_from(record_end_), record_end_)); }
 
 void Trimmer::accept(bool next_is_record) {
-  Offset target = trim_target(current_->offset, record_end_, next_is_record);
+  TrimTarget target = trim_target(current_->offset, record_end_, next_is_record);
   for (const Jump& jump : jumps_) {
-    if (!next_is_record && jump.gap_begin == target + 1) target = jump.start - 1;
+    if (!next_is_record && jump.gap_begin == target.keep) target = TrimTarget::before(jump.start);
   }
-  WalHeader wanted = headers_.wanted();
-  wanted.trim = std::max(wanted.trim, target);
-  headers_.want(wanted);
-  awaiting_.push_back({.target = target, .callback = std::move(current_->callback)});
+  headers_.want_trim(target);
+  awaiting_.push_back({.target = target.trim, .callback = std::move(current_->callback)});
   current_.reset();
 }
 

@@ -30,7 +30,7 @@ struct TrimRequest {
 
 // Where the header's trim offset goes when the record [offset, end) is the last one trimmed.
 // `next_is_record`: a record of the same block write starts at `end`. Pure.
-[[nodiscard]] Offset trim_target(Offset offset, Offset end, bool next_is_record);
+[[nodiscard]] TrimTarget trim_target(Offset offset, Offset end, bool next_is_record);
 
 // Whether a block write ends at `at`, where a record of it ends: `bytes` are what stands there.
 // Only zeroes prove it. Anything else may be a damaged record, whose successors would be lost with

@@ -51,12 +51,6 @@ NaiveMode naive_mode(RecoveryMode mode) {
   return NaiveMode::standard;
 }
 
-// The first offset that recovery still needs.
-std::int64_t keep(std::int64_t trim) {
-  const std::int64_t next = trim + 1;
-  return next % kBlock == 0 ? next : trim / kBlock * kBlock;
-}
-
 }  // namespace
 
 std::string_view to_string(Invariant invariant) {
@@ -522,6 +516,13 @@ void Oracle::check_header_write(const DiskWrite& write) {
   } else if (running_ && added->graceful && next_called_ != records_.size()) {
     wrong("it says graceful, and records are in flight");
   }
+}
+
+// The first offset that recovery still needs: it starts by parsing a record that stands at the trim
+// offset. Where none does, what follows a trim offset before a boundary begins at the boundary.
+std::int64_t Oracle::keep(std::int64_t trim) const {
+  const bool before_boundary = (trim + 1) % kBlock == 0;
+  return before_boundary && find(trim) == nullptr ? trim + 1 : trim / kBlock * kBlock;
 }
 
 // Each block of offsets is written once in a life, within the space and the window that the

@@ -181,7 +181,8 @@ std::uint32_t ShapeRun::blocks_left_in_cycle() const {
 }
 
 std::uint32_t ShapeRun::free_blocks() const {
-  const Offset end = Geometry(disk_.size_bytes()).space_end(log_->trimmed());
+  const Offset keep = round_down_to_block(log_->trimmed() + 1);
+  const Offset end = Geometry(disk_.size_bytes()).space_end(keep);
   const Offset at = round_up_to_block(log_->durable());
   return at < end ? static_cast<std::uint32_t>((end - at) / kBlock) : 0;
 }

@@ -43,15 +43,9 @@ class Geometry {
     return section_bytes_ - position_in_section(offset);
   }
 
-  // The first offset that recovery still needs when `trim` stands durably in the header: the block
-  // of the record at the trim offset must stay whole, because recovery starts by parsing it.
-  [[nodiscard]] static constexpr Offset keep(Offset trim) {
-    const Offset next = saturating_add(trim, 1);
-    return is_block_aligned(next) ? next : round_down_to_block(trim);
-  }
-  // Block writes may extend up to here while `trim` stands durably in the header.
-  [[nodiscard]] constexpr Offset space_end(Offset trim) const {
-    return saturating_add(keep(trim), section_bytes_);
+  // Block writes may extend up to here while recovery still needs what stands from `keep` on.
+  [[nodiscard]] constexpr Offset space_end(Offset keep) const {
+    return saturating_add(keep, section_bytes_);
   }
   // No record of a log whose header says `trim` can lie at or beyond this, whatever the bytes say.
   [[nodiscard]] constexpr Offset recovery_end(Offset trim) const {

@@ -127,6 +127,7 @@ class Oracle final : public DiskObserver {
   void check_against_naive(const RecoveryReport& report, RecoveryMode mode);
   void check_acknowledged(const RecoveryReport& report);
   [[nodiscard]] std::int64_t first_hurt(const RecoveryReport& report) const;
+  [[nodiscard]] std::int64_t keep(std::int64_t trim) const;
   [[nodiscard]] const Record* find(std::int64_t offset) const;
   [[nodiscard]] bool was_appended(std::int64_t offset, std::span<const std::byte> body) const;
 
