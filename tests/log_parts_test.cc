@@ -65,6 +65,35 @@ TEST(HeaderStore, WritesTheOlderSlotFirstThenTheOther) {
   EXPECT_FALSE(store.dirty());
 }
 
+// It may be visible and not on the media, when a failed write of an earlier life left it.
+TEST(HeaderStore, WritesWhatCountsOnceMoreBeforeTheOtherIsOverwritten) {
+  MemoryDevice device(65536);
+  device.add_fault({.kind = IoKind::write, .nth = 2, .os_error = EIO, .persistent = false});
+  SyncIo io(device);
+  HeaderStore store(two_slots(Offset{1}, 5, Offset{1}, 9));
+  store.want_trim(TrimTarget::before(Offset{4096}));
+  EXPECT_EQ(store.write_all(io, true), EIO);
+  const std::span<const std::byte> image = device.image();
+  const HeaderSlot counting = decode_wal_header(image.subspan(kBlockBytes, kBlockBytes));
+  EXPECT_EQ(counting.state, SlotState::valid);
+  EXPECT_EQ(counting.header, store.state().header());
+  EXPECT_EQ(counting.header.stamp, 9);
+}
+
+TEST(HeaderStore, DoesNotTouchTheOnlyValidSlot) {
+  MemoryDevice device(65536);
+  SyncIo io(device);
+  HeaderState state = two_slots(Offset{1}, 5, Offset{1}, 9);
+  state.slots[0].state = SlotState::damaged;
+  HeaderStore store(state);
+  device.add_fault({.kind = IoKind::write, .nth = 2, .os_error = EIO, .persistent = false});
+  store.want_trim(TrimTarget::before(Offset{4096}));
+  EXPECT_EQ(store.write_all(io, true), EIO);
+  const std::span<const std::byte> image = device.image();
+  EXPECT_EQ(decode_wal_header(image.first(kBlockBytes)).header.stamp, 10);
+  EXPECT_NE(decode_wal_header(image.subspan(kBlockBytes, kBlockBytes)).state, SlotState::valid);
+}
+
 TEST(HeaderStore, WhatIsWantedMeanwhileGoesIntoTheNextWrite) {
   HeaderStore store(two_slots(Offset{1}, 5, Offset{1}, 9));
   store.want_trim(TrimTarget::at_record(Offset{10}));

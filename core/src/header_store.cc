@@ -67,7 +67,20 @@ void HeaderStore::complete(bool ok) {
   keeps_.at(target_) = in_flight_keep_;
 }
 
+// A header write that failed may still be seen, in a cache whose failed flush has forgotten that it
+// is not on the media. It was the newer slot then, and the older one is about to be overwritten.
+int HeaderStore::write_again(SyncIo& io, bool durable) {
+  if (!std::ranges::all_of(state_.slots,
+                           [](const HeaderSlot& slot) { return slot.state == SlotState::valid; })) {
+    return 0;
+  }
+  encode_wal_header(state_.header(),
+                    std::span<std::byte, kBlockBytes>(buffer_.data(), kBlockBytes));
+  return io.write({std::uint64_t{state_.current} * kBlockBytes}, buffer_.span(), durable);
+}
+
 int HeaderStore::write_all(SyncIo& io, bool durable) {
+  if (const int os_error = dirty() ? write_again(io, durable) : 0; os_error != 0) return os_error;
   while (dirty()) {
     const Write write = begin();
     const int os_error = io.write(write.position, write.bytes, durable);

@@ -68,7 +68,8 @@ class HeaderStore {
   void complete(bool ok);
   [[nodiscard]] bool writing() const { return writing_; }
 
-  // begin, write and complete until nothing is dirty. For logs that do not run.
+  // The slot that counts once more as it is, then begin, write and complete until nothing is dirty.
+  // For logs that do not run.
   [[nodiscard]] int write_all(SyncIo& io, bool durable);
 
   [[nodiscard]] Offset durable_trim() const;
@@ -80,6 +81,7 @@ class HeaderStore {
  private:
   [[nodiscard]] bool says_wanted(const HeaderSlot& slot) const;
   [[nodiscard]] std::uint32_t older_slot() const;
+  [[nodiscard]] int write_again(SyncIo& io, bool durable);
 
   HeaderState state_;  // durable
   WalHeader wanted_;

@@ -503,6 +503,8 @@ void Oracle::check_header_write(const DiskWrite& write) {
   const bool could_not_be_read =
       slot_unreadable_.at(target) || disk_.is_unreadable(target * 4096, 4096) ||
       std::ranges::find(read_errors_, target * 4096) != read_errors_.end();
+  const bool as_it_is = same(write.bytes.first(56), disk_.visible().subspan(write.position, 56));
+  if (as_it_is && other) return;  // so that it is on the media for sure
   if (!could_not_be_read && old && seen.slots.at(1 - target) &&
       old->stamp > seen.slots.at(1 - target)->stamp) {
     wrong("the newer of two valid headers is being overwritten");
