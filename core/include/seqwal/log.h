@@ -172,7 +172,8 @@ struct CreateOptions {
 // Offline trim: recovers (standard mode), checks that a record starts at `offset`, writes the
 // headers. The device must be open for writing and no Log running on it. Returns the trim offset
 // that was written. Errors: not_durable (beyond the last record), below_trim, not_a_record, and
-// those of Recovery.
+// those of Recovery. After io_error close the device before anything else: a header write whose
+// outcome is unknown may still land.
 [[nodiscard]] Result<Offset> trim_log(Device& device, Host& host, Offset offset,
                                       EventSink* events = nullptr);
 
