@@ -39,8 +39,12 @@ BlockWriter::BlockWriter(const Geometry& geometry, LogBuffer& buffer, HeaderStor
       headers_(headers),
       io_(io),
       options_(options),
-      frontier_(options.needs_flush),
-      padding_(kBlockBytes + kPaddingZeroBytes) {
+      frontier_(options.needs_flush) {}
+
+void BlockWriter::start(Offset first) {
+  window_start_ = first;
+  if (headers_.wanted().version != FormatVersion::v1) return;
+  padding_ = AlignedBuffer(kBlockBytes + kPaddingZeroBytes);
   std::ranges::fill(padding_.span(), std::byte{0});
 }
 

@@ -36,7 +36,7 @@ class BlockWriter {
   BlockWriter(const Geometry& geometry, LogBuffer& buffer, HeaderStore& headers, IoTable& io,
               const Options& options);
 
-  void start(Offset first) { window_start_ = first; }
+  void start(Offset first);
 
   // Seals and submits what may go now. Asks `headers` for more space or window where a block write
   // needs it; that block write, and all after it, then wait.
@@ -102,7 +102,7 @@ class BlockWriter {
   const Options options_;
   DurableFrontier frontier_;
   std::array<Writing, DurableFrontier::kCapacity> writing_;
-  AlignedBuffer padding_;  // one block with a padding header, then zeroes
+  AlignedBuffer padding_;  // version 1: one block with a padding header, then zeroes
   Offset window_start_;    // end of the last durable block write
   std::uint32_t slices_in_flight_ = 0;
   bool gated_ = false;  // something waits for the header

@@ -80,7 +80,7 @@ Result<void> create_log(Device& device, Host& /*host*/, const CreateOptions& opt
                         const Progress& progress) {
   if (auto ok = check_capacity(device.limits(), options.capacity_bytes); !ok) return ok;
   SyncIo io(device);
-  const AlignedBuffer buffer(kChunkBytes);
+  const AlignedBuffer buffer(std::min<std::uint64_t>(kChunkBytes, options.capacity_bytes));
   if (!options.force) {
     if (auto ok = refuse_unless_zero(io, options.capacity_bytes, buffer); !ok) return ok;
   }
