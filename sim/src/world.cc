@@ -177,7 +177,7 @@ void Run::draw_crash() {
     crash_plan_.crashes = false;
     return;
   }
-  if (choices_.one_in(Stream::crash, 12, "early crash")) {
+  if (choices_.one_in(Stream::crash, 16, "early crash")) {
     crash_plan_.at_step = 1 + choices_.choose(Stream::crash, 60, "at step");
     return;
   }

@@ -33,7 +33,7 @@ void draw_disk(WorldPlan& plan, Draw& draw) {
   limits.atomic_write_bytes = draw.of<std::uint32_t>({512, 512, 4096, 16384}, "atomic unit");
   limits.max_transfer_bytes =
       draw.of<std::uint32_t>({1U << 20U, 65536, 16384, 8192}, "longest transfer");
-  limits.depth = draw.of<std::uint32_t>({32, 32, 32, 32, 16, 16, 32, 8, 2}, "device depth");
+  limits.depth = draw.of<std::uint32_t>({32, 32, 32, 32, 16, 16, 32, 32, 16, 8, 2}, "device depth");
   limits.volatile_cache = draw.has("volatile cache");
   limits.durable_write = DurableWrite::free;
   if (limits.volatile_cache) {
@@ -81,7 +81,8 @@ void draw_faults(WorldPlan& plan, Draw& draw) {
 void draw_log(WorldPlan& plan, Draw& draw) {
   plan.log.blocks = draw.of<std::uint32_t>({16, 16, 16, 16, 16, 16, 8, 8, 4, 2}, "blocks");
   plan.log.slots = draw.of<std::uint32_t>({128, 64, 256, 32, 16}, "slots");
-  plan.log.depth = draw.of<std::uint32_t>({16, 8, 16, 12, 16, 8, 12, 16, 6, 3, 2, 1}, "depth");
+  plan.log.depth =
+      draw.of<std::uint32_t>({16, 8, 16, 12, 16, 8, 12, 16, 6, 16, 16, 3, 2, 1}, "depth");
   plan.log.window_bytes = draw.one_in(5, "small window")
                               ? static_cast<std::int64_t>(draw.below(9, "window") * 4096)
                               : 0;
@@ -117,13 +118,13 @@ WorldPlan draw_plan(Profile profile, Choices& choices) {
   WorldPlan plan;
   plan.profile = profile;
   if (profile == Profile::swarm) {
-    plan.profile =
-        draw.of<Profile>({Profile::crash, Profile::crash, Profile::crash, Profile::faults,
-                          Profile::faults, Profile::media, Profile::liveness},
-                         "profile");
+    plan.profile = draw.of<Profile>(
+        {Profile::crash, Profile::crash, Profile::crash, Profile::crash, Profile::faults,
+         Profile::faults, Profile::faults, Profile::media, Profile::media, Profile::liveness},
+        "profile");
   }
-  const auto most = draw.of<std::uint64_t>({32, 64, 48, 96, 24, 48, 254, 32, 64, 12, 24, 3},
-                                           "size of the section");
+  const auto most = draw.of<std::uint64_t>(
+      {32, 64, 48, 96, 24, 48, 32, 254, 64, 12, 24, 3, 32, 48, 16, 24}, "size of the section");
   const std::uint64_t blocks = most / 2 + 1 + draw.below((most + 1) / 2, "blocks of the section");
   plan.capacity = 8192 + 4096 * blocks;
   plan.created_window =
