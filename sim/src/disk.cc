@@ -134,6 +134,7 @@ void Disk::accept(const IoRequest& request) {
     }
   } else if (request.kind == IoKind::read) {
     bytes_read_ += pending.length;
+    if (observer_ != nullptr) observer_->on_read_submitted(pending.position, pending.length);
     for (const IoSegment& segment : request.segments) {
       std::memset(segment.data, 0xA5, segment.length_bytes);
     }

@@ -75,6 +75,8 @@ std::string_view to_string(Invariant invariant) {
       return "I9: no write into untrimmed or header space";
     case Invariant::i10_always_a_valid_header:
       return "I10: always a valid durable header, stamps grow";
+    case Invariant::i11_recovery_reads_within_bounds:
+      return "I11: recovery reads the log at most twice, and nothing behind it";
     case Invariant::i12_recovery_repeats_and_writes_nothing:
       return "I12: recovery gives the same twice and writes nothing";
     case Invariant::i15_nothing_succeeds_after_failure:
@@ -166,6 +168,7 @@ void Oracle::recovery_begins() {
   recovered_ends_.clear();
   recovered_bytes_.clear();
   writes_before_recovery_ = disk_.writes_submitted();
+  read_before_recovery_ = disk_.bytes_read();
 }
 
 void Oracle::recovered(const RecoveredRecord& record) {
@@ -186,6 +189,12 @@ void Oracle::recovery_done(const RecoveryReport& report, RecoveryMode mode) {
   }
   check_against_naive(report, mode);
   if (capacity_ == 0) return;
+  // Once, and what could not be read at once a second time, block by block.
+  if (disk_.bytes_read() - read_before_recovery_ > 2 * capacity_) {
+    violate(Invariant::i11_recovery_reads_within_bounds,
+            fmt::format("{} bytes were read of {}", disk_.bytes_read() - read_before_recovery_,
+                        capacity_));
+  }
   for (std::size_t i = 0; i < recovered_.size(); ++i) {
     if (!was_appended(recovered_[i], recovered_body(i))) {
       violate(Invariant::i3_nothing_foreign,
@@ -577,6 +586,12 @@ void Oracle::on_write_completed(const DiskWrite& write, int os_error) {
   if (!listening_ || write.position >= 8192) return;
   if (header_writes_in_flight_ > 0) --header_writes_in_flight_;
   if (os_error == 0) slot_unreadable_.at(write.position / 4096) = false;
+}
+
+void Oracle::on_read_submitted(std::uint64_t position, std::uint64_t length) {
+  if (!listening_ || capacity_ == 0 || position + length <= capacity_) return;
+  violate(Invariant::i11_recovery_reads_within_bounds,
+          fmt::format("a read of {} bytes at {}, the log ends at {}", length, position, capacity_));
 }
 
 void Oracle::on_read_failed(std::uint64_t position, std::uint64_t /*length*/) {

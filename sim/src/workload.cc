@@ -52,7 +52,8 @@ void Workload::operate() {
     scheduler_.sleep(
         static_cast<Nanoseconds>(1 + choices_.choose(Stream::workload, 20'000, "time")));
   } else {
-    append(draw_length(), one_in(plan_.wait_one_in, "blocking"));
+    const std::uint64_t length = draw_length();
+    append(length, one_in(plan_.wait_one_in, "blocking"));
   }
 }
 
@@ -112,8 +113,8 @@ void Workload::acknowledged(const AppendResult& result, std::size_t long_body) {
       choices_.one_in(Stream::workload, 6, "append from the callback")) {
     ++operations_;
     in_callback_ = true;
-    append(1 + choices_.choose(Stream::workload, 200, "length"),
-           choices_.one_in(Stream::workload, 3, "blocking"));
+    const std::uint64_t length = 1 + choices_.choose(Stream::workload, 200, "length");
+    append(length, choices_.one_in(Stream::workload, 3, "blocking"));
     in_callback_ = false;
   }
 }

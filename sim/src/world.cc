@@ -70,6 +70,9 @@ class Run final : public EventSink {
     void on_write_completed(const DiskWrite& write, int os_error) override {
       run_.oracle_.on_write_completed(write, os_error);
     }
+    void on_read_submitted(std::uint64_t position, std::uint64_t length) override {
+      run_.oracle_.on_read_submitted(position, length);
+    }
     void on_read_failed(std::uint64_t position, std::uint64_t length) override {
       run_.oracle_.on_read_failed(position, length);
     }

@@ -52,6 +52,7 @@ class DiskObserver {
  public:
   virtual ~DiskObserver() = default;
   virtual void on_write_submitted(const DiskWrite& /*write*/) {}
+  virtual void on_read_submitted(std::uint64_t /*position*/, std::uint64_t /*length*/) {}
   virtual void on_read_failed(std::uint64_t /*position*/, std::uint64_t /*length*/) {}
   virtual void on_write_completed(const DiskWrite& /*write*/, int /*os_error*/) {}
   // A fault is about to strike.

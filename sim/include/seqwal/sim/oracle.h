@@ -36,6 +36,7 @@ enum class Invariant : std::uint8_t {
   i8_offsets_never_repeat = 8,
   i9_no_write_into_kept_space = 9,
   i10_always_a_valid_header = 10,
+  i11_recovery_reads_within_bounds = 11,
   i12_recovery_repeats_and_writes_nothing = 12,
   i15_nothing_succeeds_after_failure = 15,
   i16_everything_resolves = 16,
@@ -102,6 +103,7 @@ class Oracle final : public DiskObserver {
   // --- DiskObserver
   void on_write_submitted(const DiskWrite& write) override;
   void on_write_completed(const DiskWrite& write, int os_error) override;
+  void on_read_submitted(std::uint64_t position, std::uint64_t length) override;
   void on_read_failed(std::uint64_t position, std::uint64_t length) override;
   void on_fault(Fault fault, std::uint64_t position) override;
   void on_misuse(const char* what, std::uint64_t position) override;
@@ -153,6 +155,7 @@ class Oracle final : public DiskObserver {
   std::vector<bool> written_;  // blocks of this life, from its start
   int header_writes_in_flight_ = 0;
   std::uint64_t writes_before_recovery_ = 0;
+  std::uint64_t read_before_recovery_ = 0;
   std::vector<std::int64_t> recovered_;
   std::vector<std::size_t> recovered_ends_;  // of their bodies, in
   std::vector<std::byte> recovered_bytes_;   // this
