@@ -120,10 +120,9 @@ void Oracle::create_begins() {
 
 void Oracle::create_done(std::uint64_t capacity_bytes) {
   capacity_ = capacity_bytes;
-  // A disk that lied about the zeroes may still give what the log before this one held.
-  if (!tainted_) records_.clear();
-  life_first_ = next_called_ = records_.size();
-  acknowledged_ = 0;
+  former_.insert(former_.end(), records_.begin(), records_.end());
+  records_.clear();
+  life_first_ = next_called_ = acknowledged_ = 0;
   life_start_ = last_end_ = 0;
   highest_offset_ = -1;
   trim_asked_ = trim_durable_ = kNoOffset;
@@ -278,10 +277,11 @@ const Oracle::Record* Oracle::find(std::int64_t offset) const {
 }
 
 bool Oracle::was_appended(std::int64_t offset, std::span<const std::byte> body) const {
-  if (tainted_) {  // offsets may have been given again
-    return std::ranges::any_of(records_, [&](const Record& record) {
+  if (tainted_) {  // offsets may have been given again, and what was before a creation seen
+    const auto is_it = [&](const Record& record) {
       return record.offset == offset && same(record.body, body);
-    });
+    };
+    return std::ranges::any_of(records_, is_it) || std::ranges::any_of(former_, is_it);
   }
   const Record* record = find(offset);
   return record != nullptr && same(record->body, body);

@@ -140,6 +140,7 @@ class Oracle final : public DiskObserver {
 
   std::uint64_t capacity_ = 0;    // 0: no log was created yet
   std::vector<Record> records_;   // of all lives, in the order of appending
+  std::vector<Record> former_;    // of logs that stood here before this one was created
   std::size_t life_first_ = 0;    // index of the first record of this life
   std::size_t next_called_ = 0;   // index of the next record whose callback is due
   std::size_t acknowledged_ = 0;  // in this life, all from its beginning
