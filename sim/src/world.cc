@@ -45,6 +45,7 @@ class Run final : public EventSink {
     }
     report_.faults = disk_.fault_counts();
     report_.trace_hash = trace_.hash();
+    report_.events = trace_.rows();
     report_.violation = oracle_.violation();
     return report_;
   }

@@ -64,9 +64,10 @@ struct ChildEnds {
                               const ChildEnds& ends) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // not to outlive a test that is killed
   // Opened before rights are given up: the build directory may be closed to others.
-  const int tool = ::open(SEQWAL_TOOL, O_PATH | O_CLOEXEC);
+  std::string name = options.program.empty() ? "seqwal" : options.program;
+  const char* path = options.program.empty() ? SEQWAL_TOOL : options.program.c_str();
+  const int tool = ::open(path, O_PATH | O_CLOEXEC);
   std::vector<char*> argv;
-  std::string name = "seqwal";
   argv.push_back(name.data());
   std::vector<std::string> copies = arguments;
   for (std::string& argument : copies) argv.push_back(argument.data());

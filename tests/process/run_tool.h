@@ -13,6 +13,7 @@ namespace seqwal::process {
 
 struct RunOptions {
   // NOLINTBEGIN(readability-redundant-member-init): GCC warns when one without is left out
+  std::string program = {};      // its path; empty: seqwal
   std::string input = {};        // what it reads from stdin
   std::string input_path = {};   // or the file that is its stdin
   std::string output_path = {};  // the file that is its stdout, instead of a pipe

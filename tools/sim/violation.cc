@@ -3,6 +3,7 @@
 #include <fmt/ostream.h>
 
 #include <fstream>
+#include <limits>
 
 #include "commands.h"
 #include "guard.h"
@@ -95,11 +96,16 @@ Exit tell_violation(const sim::Violation& violation, std::uint64_t seed, sim::Pr
   const sim::ChoiceList list = sim::record_seed(seed, profile, supplies);
   sim::Recording recording{.why = {}, .profile = profile, .seed = std::nullopt, .list = {}};
   std::string what = violation.what;
+  std::uint64_t events = std::numeric_limits<std::uint64_t>::max();
   const sim::ChoiceList smaller =
       sim::shrink(list, kShrinkAttempts, [&](const sim::ChoiceList& candidate) {
         recording.list = candidate;
-        const auto found = sim::replay(recording, supplies).violation;
+        const sim::WorldReport report = sim::replay(recording, supplies);
+        const auto& found = report.violation;
         if (!found || found->invariant != violation.invariant) return false;
+        // Simpler choices that make a longer story are no gain.
+        if (report.events > events) return false;
+        events = report.events;
         what = found->what;
         return true;
       });

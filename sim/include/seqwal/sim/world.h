@@ -66,6 +66,7 @@ struct WorldReport {
   std::uint64_t wrapped = 0;             // crashes of a log that had gone round since its reset
   std::uint64_t lives = 0;
   std::uint64_t steps = 0;
+  std::uint64_t events = 0;  // rows of the trace
   std::array<std::uint64_t, kFaults> faults{};
   Coverage coverage{};
   std::uint64_t trace_hash = 0;
