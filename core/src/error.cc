@@ -90,6 +90,8 @@ std::string_view to_string(EventKind kind) {
       return "failed";
     case EventKind::closed:
       return "closed";
+    case EventKind::stalled:
+      return "stalled";
   }
   return "unknown";
 }

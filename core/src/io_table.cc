@@ -16,6 +16,8 @@ void IoTable::submit(IoRequest request, const IoPurpose& purpose) {
   slot.busy = true;
   ++slot.generation;
   slot.purpose = purpose;
+  slot.since = time_;
+  slot.number = submitted_++;
   request.token = {index, slot.generation};
   ++in_flight_;
   SEQWAL_CHECK(device_.submit(std::span(&request, 1)) == 1);
@@ -32,6 +34,15 @@ bool IoTable::reap(Done& done) {
   --in_flight_;
   done = {.purpose = slot.purpose, .os_error = completion.os_error};
   return true;
+}
+
+IoTable::InFlight IoTable::oldest() const {
+  SEQWAL_CHECK(in_flight_ > 0);
+  const Slot* oldest = nullptr;
+  for (const Slot& slot : slots_) {
+    if (slot.busy && (oldest == nullptr || slot.number < oldest->number)) oldest = &slot;
+  }
+  return {.purpose = oldest->purpose, .since = oldest->since};
 }
 
 }  // namespace seqwal

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "seqwal/device.h"
+#include "seqwal/types.h"
 
 namespace seqwal {
 
@@ -28,6 +29,8 @@ class IoTable {
   [[nodiscard]] std::uint32_t depth() const { return static_cast<std::uint32_t>(slots_.size()); }
   [[nodiscard]] bool full() const { return in_flight_ == depth(); }
 
+  // When what is submitted from now on is submitted.
+  void set_time(Nanoseconds time) { time_ = time; }
   // `request.token` is filled in here. Precondition: !full().
   void submit(IoRequest request, const IoPurpose& purpose);
 
@@ -38,17 +41,28 @@ class IoTable {
   };
   [[nodiscard]] bool reap(Done& done);
 
+  struct InFlight {
+    IoPurpose purpose;
+    Nanoseconds since = 0;
+  };
+  // What is in flight for longest. Looks at every slot. Precondition: in_flight() > 0.
+  [[nodiscard]] InFlight oldest() const;
+
  private:
   struct Slot {
     std::uint32_t generation = 0;
     bool busy = false;
     IoPurpose purpose;
+    Nanoseconds since = 0;
+    std::uint64_t number = 0;  // of submission
   };
 
   Device& device_;
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_;
   std::uint32_t in_flight_ = 0;
+  Nanoseconds time_ = 0;
+  std::uint64_t submitted_ = 0;
 };
 
 }  // namespace seqwal

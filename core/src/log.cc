@@ -10,6 +10,7 @@
 #include "doorbell.h"
 #include "header_store.h"
 #include "io_table.h"
+#include "io_watch.h"
 #include "log_buffer.h"
 #include "room_gate.h"
 #include "seqwal/check.h"
@@ -82,6 +83,8 @@ class Log::Impl {
   [[nodiscard]] Result<void> trim(Offset offset, TrimCallback callback);
   void close();
   [[nodiscard]] Nanoseconds poll(Nanoseconds now);
+  // The log waits no more for what is in flight, and it is not back yet.
+  [[nodiscard]] bool device_has_memory() const { return gave_up_ && io_.in_flight() > 0; }
 
   [[nodiscard]] State state() const { return state_.load(std::memory_order_acquire); }
   [[nodiscard]] Offset durable() const { return {durable_.load(std::memory_order_acquire)}; }
@@ -97,6 +100,7 @@ class Log::Impl {
   // The steps of poll.
   void reap();
   void advance_frontier();
+  void watch_device();
   void finish_failure();
   void pump_trims();
   void pump_header();
@@ -106,6 +110,8 @@ class Log::Impl {
 
   void header_written(int os_error);
   void fail_log(Offset offset, int os_error, const char* detail);
+  [[nodiscard]] Offset offset_of(const IoPurpose& purpose) const;
+  [[nodiscard]] bool waits_for_device() const { return io_.in_flight() > 0 && !gave_up_; }
   void acknowledge(const SealedBlock& block, std::uint32_t number, AppendStatus status);
   void notify_room();
   void emit(const Event& event) const {
@@ -122,11 +128,13 @@ class Log::Impl {
   // The polling thread's own.
   HeaderStore headers_;
   IoTable io_;
+  IoWatch watch_;
   LogBuffer buffer_;
   BlockWriter writer_;
   Trimmer trimmer_;
   std::uint32_t acknowledged_ = 0;  // block writes whose callbacks ran
   bool room_made_ = false;
+  bool gave_up_ = false;  // on what is in flight: it counts for nothing any more
   bool close_postponed_ = false;
   Offset end_;  // end of the last durable record
 
@@ -154,6 +162,7 @@ Log::Impl::Impl(Device& device, Host& host, const LogOptions& options, EventSink
       durable_by_(choose_durability(options.durability, device.limits())),
       headers_(found),
       io_(device, std::min(options.depth + kExtraRequests, device.limits().depth)),
+      watch_(io_, options.append_deadline),
       buffer_(geometry_, options.blocks, options.slots),
       writer_(geometry_, buffer_, headers_, io_,
               {.depth = options.depth,
@@ -307,11 +316,16 @@ std::optional<Error> Log::Impl::failure() const {
 
 Nanoseconds Log::Impl::poll(Nanoseconds now) {
   SEQWAL_REQUIRE(state() >= State::running);
-  if (state() == State::closed) return now;
+  if (state() == State::closed) {
+    if (device_has_memory()) reap();
+    return now;
+  }
   poller_.store(host_.self(), std::memory_order_relaxed);
   doorbell_.awake();
+  watch_.advance(now);
   reap();
   advance_frontier();
+  watch_device();
   finish_failure();
   pump_trims();
   pump_header();
@@ -320,13 +334,15 @@ Nanoseconds Log::Impl::poll(Nanoseconds now) {
   pump_header();  // a block write may wait for more window or space
   finish_close();
   if (std::exchange(room_made_, false)) notify_room();
-  return rest() ? kNever : now;
+  const Nanoseconds next_look = gave_up_ ? kNever : watch_.next_look();
+  return rest() ? next_look : now;
 }
 
 // Completions are collected first; no callback runs in here.
 void Log::Impl::reap() {
   IoTable::Done done;
   while (io_.reap(done)) {
+    if (gave_up_) continue;  // its callbacks ran, its outcome changes nothing
     switch (done.purpose.kind) {
       case IoPurpose::Kind::block:
         writer_.complete(done.purpose, done.os_error);
@@ -388,10 +404,38 @@ void Log::Impl::fail_log(Offset offset, int os_error, const char* detail) {
   emit({.kind = EventKind::failed, .offset = offset, .value = 0, .os_error = os_error});
 }
 
+// From where on a log fails because of it; nowhere in it for a header, or a read for a trim.
+Offset Log::Impl::offset_of(const IoPurpose& purpose) const {
+  switch (purpose.kind) {
+    case IoPurpose::Kind::block:
+      return writer_.start_of(purpose.number);
+    case IoPurpose::Kind::flush:
+      return end_;
+    case IoPurpose::Kind::header:
+    case IoPurpose::Kind::trim_read:
+      break;
+  }
+  return kNoOffset;
+}
+
+// A device that is silent for too long fails the log like one that says so, but is not waited for.
+void Log::Impl::watch_device() {
+  if (gave_up_) return;
+  const IoWatch::Finding finding = watch_.look();
+  if (finding == IoWatch::Finding::well) return;
+  const Offset offset = offset_of(watch_.oldest().purpose);
+  if (finding == IoWatch::Finding::stalled) {
+    emit({.kind = EventKind::stalled, .offset = offset, .value = watch_.oldest_age()});
+    return;
+  }
+  fail_log(offset, ETIMEDOUT, "a request was in flight for longer than the append deadline");
+  gave_up_ = true;
+}
+
 // In order: what the device never saw is rejected, the rest is in doubt. A block whose appenders
 // are still copying is waited for, they wake us.
 void Log::Impl::finish_failure() {
-  if (state() != State::failing || io_.in_flight() > 0) return;
+  if (state() != State::failing || waits_for_device()) return;
   trimmer_.refuse_all(ErrorCode::log_failed);
   while (acknowledged_ != buffer_.blocks_end()) {
     const auto block = buffer_.ready(acknowledged_);
@@ -480,7 +524,7 @@ bool Log::Impl::rest() {
   if (state() == State::closed) return false;  // nobody is to wait for a log that has finished
   // A trim on its way in, for some instructions more. It may be refused, and wakes nobody then.
   if (close_postponed_) return false;
-  const bool failing = state() == State::failing && io_.in_flight() == 0;
+  const bool failing = state() == State::failing && !waits_for_device();
   if (!failing && !writer_.has_free_slot()) return true;  // an append changes nothing
   return doorbell_.may_sleep(
       [&] { return failing ? buffer_.ready(acknowledged_).has_value() : writer_.could_pump(); });
@@ -506,7 +550,10 @@ Result<std::unique_ptr<Log>> Log::open(Device& device, Host& host, const LogOpti
 
 Log::Log(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-Log::~Log() = default;
+Log::~Log() {
+  if (!impl_->device_has_memory()) return;
+  [[maybe_unused]] const Impl* leaked = impl_.release();
+}
 
 const HeaderState& Log::headers() const { return impl_->headers(); }
 

@@ -56,7 +56,8 @@ class Trimmer {
   void read_done(int os_error);
   // Answers those whose trim offset is durable now.
   void answer_durable();
-  // Answers everything, queued or pending, with this error. Only with no read in flight.
+  // Answers everything, queued or pending, with this error. Only with no read in flight, or one
+  // whose end nobody will tell any more.
   void refuse_all(ErrorCode code);
 
   // Nothing queued, nothing pending. May miss what is pushed meanwhile.

@@ -65,6 +65,7 @@ LogWorld::~LogWorld() {
   log_->close();
   for (int i = 0; i < 10000 && !log_->finished(); ++i) poll();
   EXPECT_TRUE(log_->finished()) << "the log does not come to its end";
+  poll();  // what it gave up waiting for
 }
 
 Result<Offset> LogWorld::try_append(std::size_t body_bytes) {

@@ -19,8 +19,10 @@ enum class EventKind : std::uint8_t {
   window_grown,         // value: the new durable maximum length of the sliding window, bytes
   trimmed,              // offset: the trim offset now durable in both slots
   trim_refused,         // offset: what a trim without a callback asked for, value: its ErrorCode
-  failed,               // offset: of what failed first (-1: a header), os_error
+  failed,               // offset: of what failed first (-1: a header, a trim's read), os_error
   closed,               // offset: end of the log, value: 1 = graceful
+  stalled,              // a request is in flight for a tenth of the append deadline. offset: as of
+                        // `failed`, value: for how long, nanoseconds. Once a stall
 };
 
 [[nodiscard]] std::string_view to_string(EventKind kind);

@@ -18,6 +18,14 @@
 // and stands ready-made in backends (LogThread).
 //
 // Memory is fixed at open: `blocks` × 256 KiB of block memory, `slots` × 64 bytes.
+//
+// A device that does not answer. When a request of a running log has been in flight for the append
+// deadline, the log fails as a whole and waits for nothing any more: trims are refused, every
+// callback runs, `indeterminate` for what the device was given, and close finishes. What is still
+// in flight may complete later or never; poll goes on taking it, after finished() too, and nothing
+// comes of it. Until then the device may touch memory of the log, which therefore stays: a Log that
+// is destroyed before leaks all its memory on purpose. Bodies never belong to the device: longer
+// ones are staged through block memory. Nobody else can use that Device afterwards; destroy it.
 #ifndef SEQWAL_LOG_H
 #define SEQWAL_LOG_H
 
@@ -50,6 +58,10 @@ struct LogOptions {
   // that no append of up to 256 KiB waits for a header write. Grown through the header, in steps.
   std::int64_t window_bytes = 0;
   std::int64_t window_step_bytes = std::int64_t{4} << 20U;
+  // For how long a request of a running log may be in flight, on the Host's clock; 0 and kNever =
+  // for ever. Time in which nobody polls counts for a tenth of it at most. Opening, recovery and
+  // reset wait for the device as long as it takes.
+  Nanoseconds append_deadline = Nanoseconds{30} * 1'000'000'000;
 };
 
 struct AppendResult {
@@ -78,7 +90,8 @@ class Log {
                                                          EventSink* events = nullptr);
   // Precondition: finished(), or never reset, or the device is stopped for good and touches no
   // memory of the log any more. In the last case the log ends like a crash: callbacks that did not
-  // run never run.
+  // run never run. Leaks its memory when it failed by its deadline and the device has not given
+  // everything back.
   ~Log();
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
@@ -133,7 +146,7 @@ class Log {
   // or earlier = at once, or it has finished; kNever = when the device has something or was woken).
   [[nodiscard]] Nanoseconds poll(Nanoseconds now);
 
-  // True once closed (or failed and closed) and nothing is in flight: poll need not be called.
+  // True once closed (or failed and closed) and nothing is waited for: poll need not be called.
   [[nodiscard]] bool finished() const;
 
   // --- getters, any thread
@@ -143,7 +156,8 @@ class Log {
   [[nodiscard]] Offset trimmed() const;
   // The longest body this log takes.
   [[nodiscard]] std::uint32_t max_body_bytes() const;
-  // Why the log failed, once it has: what was seen to fail first. Callbacks tell from where on.
+  // Why the log failed, once it has: what was seen to fail first (ETIMEDOUT: the append deadline).
+  // Callbacks tell from where on.
   [[nodiscard]] std::optional<Error> failure() const;
 
  private:
