@@ -140,9 +140,15 @@ void Disk::accept(const IoRequest& request) {
     }
   }
   pending.fault = draw_fault(pending);
-  if (pending.fault == Fault::hang) strike(pending.fault, pending.position);
   pending.number = ++number_;
+  pending.since = scheduler_.now_time();
   reschedule(pending);
+  if (pending.fault == Fault::hang) {
+    strike(pending.fault, pending.position);
+    const Nanoseconds time =
+        options_.hang_times[choices_.choose(Stream::fault, options_.hang_times.size(), "hangs")];
+    pending.due = time == kNever ? kNever : pending.since + time;
+  }
   pending_.push_back(std::move(pending));
 }
 
@@ -186,7 +192,10 @@ void Disk::strike(Fault fault, std::uint64_t position) {
 void Disk::heal() {
   armed_ = false;
   broken_ = 0;
-  for (Pending& pending : pending_) pending.fault = Fault::none;
+  for (Pending& pending : pending_) {
+    if (pending.fault == Fault::hang) reschedule(pending);
+    pending.fault = Fault::none;
+  }
 }
 
 void Disk::arm() {
@@ -199,16 +208,13 @@ void Disk::arm() {
 // --- completion -------------------------------------------------------------------------------
 
 bool Disk::has_event() const {
-  return std::ranges::any_of(pending_, [this](const Pending& pending) {
-    return pending.fault != Fault::hang && pending.due <= scheduler_.now_time();
-  });
+  return std::ranges::any_of(
+      pending_, [this](const Pending& pending) { return pending.due <= scheduler_.now_time(); });
 }
 
 Nanoseconds Disk::next_event() const {
   Nanoseconds next = kNever;
-  for (const Pending& pending : pending_) {
-    if (pending.fault != Fault::hang) next = std::min(next, pending.due);
-  }
+  for (const Pending& pending : pending_) next = std::min(next, pending.due);
   return next;
 }
 
@@ -217,9 +223,7 @@ void Disk::run_event() {
   if (options_.timing.any_order()) {
     std::vector<std::size_t> ready;
     for (std::size_t i = 0; i < pending_.size(); ++i) {
-      if (pending_[i].fault != Fault::hang && pending_[i].due <= scheduler_.now_time()) {
-        ready.push_back(i);
-      }
+      if (pending_[i].due <= scheduler_.now_time()) ready.push_back(i);
     }
     SEQWAL_REQUIRE(!ready.empty());
     chosen =
@@ -227,7 +231,7 @@ void Disk::run_event() {
                                 : choices_.choose(Stream::schedule, ready.size(), "completion")];
   } else {
     for (std::size_t i = 0; i < pending_.size(); ++i) {
-      if (pending_[i].fault == Fault::hang) continue;
+      if (pending_[i].due == kNever) continue;
       if (chosen == pending_.size() || pending_[i].due < pending_[chosen].due) chosen = i;
     }
     SEQWAL_REQUIRE(chosen < pending_.size());
@@ -237,6 +241,16 @@ void Disk::run_event() {
 
 std::size_t Disk::writes_in_flight() const {
   return static_cast<std::size_t>(std::ranges::count(pending_, IoKind::write, &Pending::kind));
+}
+
+bool Disk::hangs() const {
+  return std::ranges::find(pending_, Fault::hang, &Pending::fault) != pending_.end();
+}
+
+Nanoseconds Disk::in_flight_since() const {
+  Nanoseconds since = kNever;
+  for (const Pending& pending : pending_) since = std::min(since, pending.since);
+  return since;
 }
 
 void Disk::complete(std::size_t index) {
@@ -257,7 +271,9 @@ void Disk::step(std::size_t index) {
   Pending& pending = pending_[index];
   if (pending.kind == IoKind::flush) {
     int os_error = broken_ == ENODEV ? ENODEV : 0;
-    if (os_error == 0 && pending.fault != Fault::none) {
+    if (os_error == 0 && pending.fault == Fault::hang) {
+      if (choices_.choose(Stream::fault, 2, "late flush fails") == 1) os_error = EIO;
+    } else if (os_error == 0 && pending.fault != Fault::none) {
       strike(pending.fault, 0);
       if (pending.fault == Fault::flush_error) os_error = EIO;
       if (pending.fault == Fault::gone) os_error = broken_ = ENODEV;
@@ -344,13 +360,22 @@ std::int64_t Disk::raw_result(Pending& pending) {
       strike(fault, position);
       pending.fault = fault;
       return left;
-    case Fault::none:
     case Fault::hang:
+      return end_of_hang(pending, left);
+    case Fault::none:
     case Fault::flush_error:
     case Fault::flush_lies:
       break;
   }
   return left;
+}
+
+std::int64_t Disk::end_of_hang(Pending& pending, std::int64_t left) {
+  const std::uint64_t end = choices_.choose(Stream::fault, 3, "late completion");
+  if (end == 0) return left;
+  if (pending.kind == IoKind::read) return -EIO;
+  pending.fault = end == 1 ? Fault::write_error : Fault::cancelled;  // finish_write does the rest
+  return end == 1 ? -EIO : -ECANCELED;
 }
 
 void Disk::finish(std::size_t index, int os_error) {

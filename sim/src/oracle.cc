@@ -416,6 +416,13 @@ void Oracle::log_failed(Offset offset) {
   }
 }
 
+void Oracle::gave_up() {
+  if (!listening_ || next_called_ == records_.size()) return;
+  violate(
+      Invariant::i16_everything_resolves,
+      fmt::format("the log gave up, and {} callbacks are to run", records_.size() - next_called_));
+}
+
 void Oracle::trim_begins(Offset offset) {
   if (listening_) trim_asked_ = std::max(trim_asked_, offset);
 }

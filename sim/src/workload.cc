@@ -35,6 +35,10 @@ void Workload::run_client(bool for_ever) {
     ++operations_;
     choices_.begin_group(Stream::workload);
     operate();
+    // Far behind what a life is for, there is only one thing to wait for.
+    if (plan_.has_deadline_for_hangs() && operations_ > 2 * plan_.most_operations && !over()) {
+      scheduler_.sleep(plan_.log.append_deadline / 64);
+    }
     if (!over() && choices_.choose(Stream::schedule, 3, "others first") != 0) scheduler_.yield();
   }
 }

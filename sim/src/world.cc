@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "seqwal/format.h"
@@ -95,7 +96,8 @@ class Run final : public EventSink {
     std::uint64_t at_step = 0;       // 0: not by steps, but
     std::uint64_t at_operation = 0;  // when clients have done so many, and then
     std::uint64_t in_flight = 0;     // so many writes are in flight,
-    std::uint64_t patience = 0;      // or so many steps have gone by
+    std::uint64_t patience = 0;      // or so many steps have gone by;
+    bool outlives_hangs = false;     // not while a request hangs and the log waits for it
   };
 
   void live();
@@ -120,8 +122,11 @@ class Run final : public EventSink {
   [[nodiscard]] bool recover_again(SimDevice& device);
   [[nodiscard]] bool reset(Log& log);
   void serve(Log& log, SimDevice& device);
+  void check_deadline(const Log& log);
+  void leave_hanging(Log& log, SimDevice& device);
   void judge_error(const char* what, const Error& error);
 
+  [[nodiscard]] bool has_deadline() const { return plan_.log.append_deadline != kNever; }
   [[nodiscard]] State state() const;
   void count(std::size_t row) { ++report_.coverage.at(row).at(static_cast<std::size_t>(state())); }
 
@@ -140,6 +145,9 @@ class Run final : public EventSink {
   State phase_ = State::opening;
   bool dead_ = false;
   bool failing_ = false;
+  bool gave_up_ = false;
+  Offset durable_then_;
+  Offset trimmed_then_;
   bool closing_ = false;
   CrashPlan crash_plan_;
   std::uint64_t steps_ = 0;
@@ -162,7 +170,7 @@ State Run::state() const {
 
 void Run::live() {
   phase_ = State::opening;
-  dead_ = failing_ = closing_ = false;
+  dead_ = failing_ = gave_up_ = closing_ = false;
   steps_ = 0;
   workload_ = nullptr;
   choices_.begin_part();
@@ -189,12 +197,15 @@ void Run::draw_crash() {
       1 + choices_.choose(Stream::crash, plan_.most_operations, "at operation");
   crash_plan_.in_flight = 2 + choices_.choose(Stream::crash, 12, "writes in flight");
   crash_plan_.patience = choices_.choose(Stream::crash, 200, "patience");
+  crash_plan_.outlives_hangs =
+      plan_.has_deadline_for_hangs() && choices_.one_in(Stream::crash, 2, "outlives hangs");
 }
 
 bool Run::crash_is_due() {
   if (!crash_plan_.crashes || dead_) return false;
   if (crash_plan_.at_step != 0) return steps_ >= crash_plan_.at_step;
   if (workload_ == nullptr || workload_->operations() < crash_plan_.at_operation) return false;
+  if (crash_plan_.outlives_hangs && disk_.hangs() && !gave_up_) return false;
   return disk_.writes_in_flight() >= crash_plan_.in_flight || crash_plan_.patience-- == 0;
 }
 
@@ -202,7 +213,7 @@ void Run::drive() {
   while (scheduler_.alive() > 0) {
     if (++steps_ > kMostSteps) {
       oracle_.violate(Invariant::i16_everything_resolves, "it goes on and on");
-      break;
+      if (steps_ > 2 * kMostSteps) break;
     }
     if (oracle_.violation() && !dead_) stop_world();
     if (crash_is_due()) crash();
@@ -216,7 +227,7 @@ void Run::drive() {
     } else {
       pass_time();
     }
-    if (steps_ > kMostSteps) break;
+    if (steps_ > 2 * kMostSteps) break;
   }
 }
 
@@ -225,11 +236,11 @@ void Run::pass_time() {
       std::min(scheduler_.next_deadline(), dead_ ? kNever : disk_.next_event());
   if (next != kNever) {
     scheduler_.advance_to(next);
-  } else if (!dead_ && disk_.in_flight() > 0) {
+  } else if (!dead_ && disk_.in_flight() > 0 && !(workload_ != nullptr && has_deadline())) {
     crash();  // what is in flight hangs for ever: somebody will pull the plug
   } else {
     oracle_.violate(Invariant::i16_everything_resolves, "everybody sleeps, and nobody would wake");
-    steps_ = kMostSteps + 1;
+    if (dead_) steps_ = 2 * kMostSteps;  // and nothing would wake them
   }
 }
 
@@ -428,6 +439,10 @@ void Run::serve(Log& log, SimDevice& device) {
           healed_before_ = true;
           if (!log.failure()) workload.fill_and_drain();
         }
+        // A log that gave up may be left alone while what it gave up on completes.
+        if (gave_up_ && choices_.one_in(Stream::workload, 2, "closes late")) {
+          scheduler_.sleep(plan_.log.append_deadline);
+        }
         closing_ = true;
         log.close();
       }
@@ -438,16 +453,55 @@ void Run::serve(Log& log, SimDevice& device) {
   while (!log.finished()) {
     if (dead_ && !std::exchange(told, true)) log.close();
     const Nanoseconds until = log.poll(scheduler_.now());
+    check_deadline(log);
     if (!log.finished()) device.wait(until);
   }
-  while (working > 0) scheduler_.sleep(kStepTime);
+  if (disk_.in_flight() > 0) leave_hanging(log, device);
+  (void)log.poll(scheduler_.now());  // what a dead device gives back
+  for (Nanoseconds nap = kStepTime; working > 0; nap *= 2) scheduler_.sleep(nap);
   workload_ = nullptr;
   if (dead_) return;
+  if (gave_up_ && (log.durable() != durable_then_ || log.trimmed() != trimmed_then_)) {
+    oracle_.violate(Invariant::i15_nothing_succeeds_after_failure,
+                    "what the log gave up on counted when it completed");
+  }
   const bool graceful = !log.failure().has_value();
   trace_.note(Happened::closed, graceful ? 1 : 0);
   oracle_.closed(graceful);
   report_.appended += oracle_.appended_in_life();
   report_.acknowledged += oracle_.acknowledged_in_life();
+}
+
+// A log whose device does not answer comes to its end, and everybody is told.
+void Run::check_deadline(const Log& log) {
+  if (dead_ || !has_deadline() || gave_up_ || disk_.in_flight() == 0) return;
+  const Nanoseconds age = scheduler_.now() - disk_.in_flight_since();
+  if (age < plan_.log.append_deadline) return;
+  gave_up_ = log.failure().has_value() && log.failure()->os_error == ETIMEDOUT;
+  if (!gave_up_ && age < plan_.log.append_deadline * 3 / 2) return;
+  gave_up_ = true;
+  if (!failing_) {
+    oracle_.violate(Invariant::i16_everything_resolves,
+                    fmt::format("a request is in flight for {} ns, and the log goes on", age));
+  }
+  oracle_.gave_up();
+  durable_then_ = log.durable();
+  trimmed_then_ = log.trimmed();
+}
+
+// The log is closed, and what it gave up on is still in flight. The process lives on, or dies of
+// it.
+void Run::leave_hanging(Log& log, SimDevice& device) {
+  if (choices_.one_in(Stream::workload, 2, "lives on")) {
+    while (!dead_ && disk_.next_event() != kNever) {
+      device.wait(kNever);
+      (void)log.poll(scheduler_.now());
+    }
+  }
+  if (dead_ || disk_.in_flight() == 0) return;
+  count(kKillRow);
+  crashed_before_ = true;
+  disk_.kill();
 }
 
 }  // namespace

@@ -57,7 +57,6 @@ void draw_faults(WorldPlan& plan, Draw& draw) {
       case FaultClass::tolerated:
         return fault.fault != Fault::none;
       case FaultClass::detected:
-        if (plan.profile == Profile::liveness && fault.fault == Fault::hang) return false;
         return plan.profile == Profile::faults || plan.profile == Profile::media ||
                plan.profile == Profile::liveness;
       case FaultClass::best_effort:
@@ -111,6 +110,14 @@ void draw_workload(WorldPlan& plan, Draw& draw) {
   plan.close_one_in = draw.of<std::uint64_t>({8, 3, 0}, "closes");
 }
 
+// Far beyond what a healthy disk takes, tails and all: nobody sits through virtual time.
+void draw_deadline(WorldPlan& plan, Draw& draw) {
+  constexpr Nanoseconds kDeadline = 1'000'000'000;
+  const bool none = draw.one_in(5, "no deadline");
+  plan.log.append_deadline = none ? kNever : kDeadline;
+  if (!none) plan.disk.hang_times = {kNever, kDeadline * 3 / 2, kDeadline / 2, kDeadline * 5 / 4};
+}
+
 }  // namespace
 
 WorldPlan draw_plan(Profile profile, Choices& choices) {
@@ -144,6 +151,7 @@ WorldPlan draw_plan(Profile profile, Choices& choices) {
   draw_faults(plan, draw);
   draw_log(plan, draw);
   draw_workload(plan, draw);
+  draw_deadline(plan, draw);
   return plan;
 }
 

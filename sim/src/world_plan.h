@@ -3,6 +3,7 @@
 #ifndef SEQWAL_SIM_WORLD_PLAN_H
 #define SEQWAL_SIM_WORLD_PLAN_H
 
+#include <algorithm>
 #include <cstdint>
 
 #include "seqwal/log.h"
@@ -38,6 +39,12 @@ struct WorldPlan {
   std::uint64_t disk_one_in = 3;  // how often the disk goes first when a fiber could
   std::uint64_t kill_one_in = 4;  // crashes that are kills
   std::uint64_t close_one_in = 8;
+
+  // Requests may hang, and the log has something against it.
+  [[nodiscard]] bool has_deadline_for_hangs() const {
+    return log.append_deadline != kNever &&
+           std::ranges::find(disk.faults, Fault::hang) != disk.faults.end();
+  }
 };
 
 [[nodiscard]] WorldPlan draw_plan(Profile profile, Choices& choices);

@@ -67,6 +67,7 @@ struct DiskOptions {
   std::vector<Fault> faults;       // which may strike, one about every fault_period requests
   std::uint64_t fault_period = 0;  // 0: none
   std::uint64_t max_harm = 1;      // detected and best-effort faults, from arm() on
+  std::vector<Nanoseconds> hang_times = {kNever};  // one of them, by choice
 };
 
 class SimDevice;
@@ -93,13 +94,17 @@ class Disk {
 
   [[nodiscard]] std::size_t in_flight() const { return pending_.size(); }
   [[nodiscard]] std::size_t writes_in_flight() const;
+  // Something in flight hangs, for a time or for ever.
+  [[nodiscard]] bool hangs() const;
+  // When what is in flight for longest was submitted, kNever if nothing is.
+  [[nodiscard]] Nanoseconds in_flight_since() const;
   [[nodiscard]] std::size_t writes_cached() const { return cache_.size(); }
 
   // The power goes and comes back: what is left is stable. The device of the owner is dead.
   void lose_power();
   // The process is gone. The device of the owner is dead.
   void kill();
-  // No more faults from now on; ENODEV and EROFS are over.
+  // No more faults from now on; ENODEV and EROFS are over, what hangs goes on.
   void heal();
   // Faults may strike again, with a new budget.
   void arm();
@@ -145,6 +150,7 @@ class Disk {
     Transfer transfer;
     std::vector<std::byte> bytes;      // of a write, as it was submitted
     std::vector<std::uint64_t> parts;  // of a write: [from, to) that were transferred, pairwise
+    Nanoseconds since = 0;
     Nanoseconds due = 0;
     std::uint64_t number = 0;  // of submission
     std::uint64_t moment = 0;  // of a flush: it covers writes reaped before
@@ -184,6 +190,7 @@ class Disk {
   void step(std::size_t index);
   [[nodiscard]] std::int64_t raw_result(Pending& pending);
   void reschedule(Pending& pending);
+  [[nodiscard]] std::int64_t end_of_hang(Pending& pending, std::int64_t left);
   void finish(std::size_t index, int os_error);
   void finish_read(Pending& pending);
   void finish_write(Pending& pending, int os_error);

@@ -26,7 +26,7 @@ enum class Fault : std::uint8_t {
   write_error,  // EIO, any mixture of old and new sectors
   flush_error,  // EIO; what it covered is dropped silently, the next one says it is well
   cancelled,    // ECANCELED; may land later or never
-  hang,         // never completes
+  hang,         // completes long after everybody gave up, well or not, or never
   no_space,     // ENOSPC, nothing done
   read_only,    // EROFS from now on
   gone,         // ENODEV from now on
@@ -59,7 +59,7 @@ inline constexpr std::array<FaultInfo, kFaults> kFaultTable = {{
     {Fault::write_error, "write-error", FaultClass::detected, FaultTarget::write},
     {Fault::flush_error, "flush-error", FaultClass::detected, FaultTarget::flush},
     {Fault::cancelled, "cancelled", FaultClass::detected, FaultTarget::write},
-    {Fault::hang, "hang", FaultClass::detected, FaultTarget::write},
+    {Fault::hang, "hang", FaultClass::detected, FaultTarget::any},
     {Fault::no_space, "no-space", FaultClass::detected, FaultTarget::write},
     {Fault::read_only, "read-only", FaultClass::detected, FaultTarget::write},
     {Fault::gone, "gone", FaultClass::detected, FaultTarget::any},

@@ -79,6 +79,8 @@ class Oracle final : public DiskObserver {
   void appended(Offset offset, std::span<const std::byte> body);
   void called(Offset offset, AppendStatus status);
   void log_failed(Offset offset);
+  // It waits for nothing any more: nobody may wait for it.
+  void gave_up();
   void trim_begins(Offset offset);
   void trim_done(Offset asked, const Result<Offset>& result);
   // Every callback ran that will ever run.
