@@ -133,7 +133,8 @@ class Log {
   // below_trim, would_block (too many trims pending), log_failed, log_closed, wrong_state. Then the
   // record is verified by a read and the header made durable in both slots; `callback` gets the
   // outcome: the durable trim offset (never below the record, possibly up to the start of the next
-  // block write - 1), not_a_record, log_failed or log_closed. Without a callback a refusal goes to
+  // block write - 1), below_trim (a trim before it went as far), not_a_record, io_error (it cannot
+  // be read: nothing was trimmed), log_failed or log_closed. Without a callback a refusal goes to
   // the event sink. Trims are handled in the order they were given; a refusal may be told first.
   [[nodiscard]] Result<void> trim(Offset offset, TrimCallback callback = {});
 
