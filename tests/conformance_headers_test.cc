@@ -104,6 +104,12 @@ std::vector<Slots> slot_pairs() {
        0,
        2 * kB,
        {SlotState::valid, SlotState::damaged}},
+      {"ACapacityTooLargeIsDamage",
+       {.trim = kB, .stamp = 1},
+       {.capacity = (std::uint64_t{1} << 60U) + 4096, .trim = 0, .stamp = 9},
+       0,
+       2 * kB,
+       {SlotState::valid, SlotState::damaged}},
       // Versions may differ while a log is being taken over; the newer slot's rules hold.
       {"TheNewerSlotsVersionHolds",
        {.version = 0, .trim = 0, .stamp = 1},

@@ -11,6 +11,7 @@ namespace {
 constexpr std::uint64_t kBlock = 4096;
 constexpr std::uint64_t kHeaders = 2 * kBlock;
 constexpr std::uint64_t kRecordHeader = 24;
+constexpr std::uint64_t kLargest = std::uint64_t{1} << 60U;
 constexpr std::uint64_t kLongestBody = (std::uint64_t{128} << 20U) - kRecordHeader;
 constexpr std::uint64_t kScanOn = std::uint64_t{4} << 20U;
 constexpr std::uint64_t kLast = std::numeric_limits<std::int64_t>::max();
@@ -152,7 +153,8 @@ std::optional<NaiveHeader> naive_header(std::span<const std::byte> slot) {
   NaiveHeader header;
   header.version = magic == 0x01234567 ? 1 : 0;
   header.capacity = number(slot, 4, 8);
-  if (header.capacity < kHeaders + kBlock || header.capacity % kBlock != 0) return std::nullopt;
+  if (header.capacity < kHeaders + kBlock || header.capacity > kLargest) return std::nullopt;
+  if (header.capacity % kBlock != 0) return std::nullopt;
   header.trim = std::max<std::int64_t>(-1, signed_number(slot, 12));
   header.stamp = signed_number(slot, 20);
   header.window = signed_number(slot, 28);

@@ -327,6 +327,7 @@ std::optional<Slot> decode_slot(std::span<const std::uint8_t> bytes) {
   slot.version = magic == kMagicVersion1 ? 1 : 0;
   slot.capacity = get(bytes, 4, 8);
   if (slot.capacity < kHeaders + kBlock || slot.capacity % kBlock != 0) return std::nullopt;
+  if (slot.capacity > kLargestCapacity) return std::nullopt;
   slot.trim = std::max<std::int64_t>(get_signed(bytes, 12), -1);
   slot.stamp = get_signed(bytes, 20);
   slot.window = get_signed(bytes, 28);

@@ -20,6 +20,7 @@ inline constexpr std::uint64_t kBlock = 4096;
 inline constexpr std::uint64_t kHeaders = 8192;
 inline constexpr std::uint64_t kRecordHeader = 24;
 inline constexpr std::uint64_t kLongestBody = 134217704;
+inline constexpr std::uint64_t kLargestCapacity = std::uint64_t{1} << 60U;
 
 // All 32 bits of the CRC-32 of zlib.
 [[nodiscard]] std::uint32_t crc32(std::span<const std::uint8_t> bytes);
