@@ -25,6 +25,7 @@ struct Shared {
   Clock::time_point end;
   std::uint64_t worlds = 0;  // of this round and those before
   std::atomic<std::uint64_t> next{0};
+  std::atomic<std::uint64_t> cycles{0};  // of the worlds that have ended
   std::atomic<bool> stop{false};
   std::mutex mutex = {};  // of report
   CampaignReport report = {};
@@ -39,12 +40,15 @@ void run_worlds(Shared& shared, unsigned thread) {
     const std::uint64_t index = shared.next.fetch_add(1, std::memory_order_relaxed);
     if (index >= shared.worlds) break;
     const std::uint64_t seed = options.seed + index;
-    if (options.on_world) options.on_world(thread, seed);
+    if (options.on_world) {
+      options.on_world(thread, seed, shared.cycles.load(std::memory_order_relaxed));
+    }
     SeedChoices choices(seed);
     Trace trace;
     const WorldReport report = run_world({.profile = options.profile, .cycles = kCyclesPerWorld},
                                          choices, trace, supplies);
     add(mine.total, report);
+    shared.cycles.fetch_add(report.cycles, std::memory_order_relaxed);
     ++mine.worlds;
     mine.trace_hash += mix(report.trace_hash ^ mix(seed));
     if (report.violation) {

@@ -11,6 +11,7 @@ using testing::EndsWith;
 using testing::Field;
 using testing::HasSubstr;
 using testing::IsSupersetOf;
+using testing::Not;
 
 // In a directory of its own: a violation leaves a file where it was found.
 class SimTest : public testing::Test {
@@ -72,6 +73,7 @@ TEST_F(SimTest, SummaryHasEveryFieldAndIsTheSameForAnyNumberOfThreads) {
   EXPECT_GE(one["cycles"], 400);
   EXPECT_GT(one["acked"], 0);
   EXPECT_EQ(one["violations"], 0);
+  EXPECT_TRUE(one["violation"].is_null());
   EXPECT_TRUE(one["faults"].contains("write-error"));
   EXPECT_TRUE(one["coverage"].contains("power-cut/running"));
   const Json three = summary("3");
@@ -99,10 +101,23 @@ TEST_F(SimTest, CanaryIsCaughtMadeSmallerAndReplayed) {
   EXPECT_LT(lines_of(again.out).size(), 400U) << "not made smaller";
 }
 
+TEST_F(SimTest, ABrokenPromiseIsToldAsItWasFoundWhenAskedSo) {
+  const Outcome found = sim({"run", "--profile", "canary", "--cycles", "10000", "--threads", "1",
+                             "--no-shrink", "--json"});
+  EXPECT_THAT(found, ExitsSaying(1, "I7: durable before acknowledged"));
+  const Json violation = objects(found).at(0)["violation"];
+  EXPECT_EQ(violation["invariant"], "I7: durable before acknowledged");
+  EXPECT_EQ(violation["cycles"], objects(found).at(0)["cycles"]);
+  EXPECT_THAT(found.err, AllOf(HasSubstr("after " + violation["cycles"].dump() + " cycles: I7"),
+                               Not(HasSubstr("a smaller run"))));
+  EXPECT_THAT(replayed(found), ExitsSaying(1, "I7: durable before acknowledged"));
+}
+
 TEST_F(SimTest, PlantedWeaknessesOfTheLockFreePartsAreCaughtAndReplayed) {
   for (const char* canary : {"order", "recheck"}) {
     const Outcome caught = sim({"interleave", "--canary", canary});
     EXPECT_THAT(caught, ExitsSaying(1, "broken promise")) << canary;
+    EXPECT_THAT(caught.err, HasSubstr(" schedules: ")) << canary;
     EXPECT_THAT(replayed(caught), ExitsSaying(1, "broken promise")) << canary;
   }
 }

@@ -24,10 +24,17 @@ void add_threads_option(CLI::App& command, unsigned& threads);
 [[nodiscard]] std::string_view program();
 [[nodiscard]] std::string_view name_of(sim::Profile profile);
 
-// Says that a promise was broken, makes the run smaller, keeps it in a file, and ends with the
-// command that replays it. Returns Exit::damage.
-Exit tell_violation(const sim::Violation& violation, std::uint64_t seed, sim::Profile profile);
+// The world in which a promise was broken.
+struct BrokenWorld {
+  std::uint64_t seed = 0;
+  sim::Profile profile = sim::Profile::swarm;
+  std::uint64_t cycles = 0;  // of the campaign until then
+  bool shrink = true;
+};
+// Says that a promise was broken, makes the run smaller and keeps it in a file unless that is not
+// wanted, and ends with the command that replays it. Returns Exit::damage.
+Exit tell_violation(const sim::Violation& violation, const BrokenWorld& world);
 // The same for a run that ended the process: `how` it did.
-Exit tell_panic(const std::string& how, std::uint64_t seed, sim::Profile profile);
+Exit tell_panic(const std::string& how, const BrokenWorld& world);
 
 }  // namespace seqwal::tool

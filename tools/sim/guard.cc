@@ -43,6 +43,7 @@ void catch_deadly_signals() {
 
 struct SeedBoard::Shared {
   std::array<std::atomic<std::uint64_t>, kThreads> seeds{};
+  std::array<std::atomic<std::uint64_t>, kThreads> cycles{};
   std::atomic<unsigned> dead{kNobody};
 };
 
@@ -55,9 +56,10 @@ SeedBoard::SeedBoard() {
 
 SeedBoard::~SeedBoard() { ::munmap(shared_, sizeof(Shared)); }
 
-void SeedBoard::running(unsigned thread, std::uint64_t seed) {
+void SeedBoard::running(unsigned thread, const World& world) {
   this_thread = thread % kThreads;
-  shared_->seeds.at(this_thread).store(seed);
+  shared_->seeds.at(this_thread).store(world.seed);
+  shared_->cycles.at(this_thread).store(world.cycles);
 }
 
 void SeedBoard::dying() {
@@ -65,10 +67,11 @@ void SeedBoard::dying() {
   shared_->dead.compare_exchange_strong(nobody, this_thread);
 }
 
-std::optional<std::uint64_t> SeedBoard::died_of() const {
+std::optional<SeedBoard::World> SeedBoard::died_of() const {
   const unsigned thread = shared_->dead.load();
   if (thread == kNobody) return std::nullopt;
-  return shared_->seeds.at(thread).load();
+  return World{.seed = shared_->seeds.at(thread).load(),
+               .cycles = shared_->cycles.at(thread).load()};
 }
 
 Ended run_in_child(const std::function<int()>& body, SeedBoard* board, bool quiet) {

@@ -14,17 +14,22 @@ class SeedBoard {
  public:
   static constexpr unsigned kThreads = 256;
 
+  struct World {
+    std::uint64_t seed = 0;
+    std::uint64_t cycles = 0;  // of the campaign before it
+  };
+
   SeedBoard();
   ~SeedBoard();
   SeedBoard(const SeedBoard&) = delete;
   SeedBoard& operator=(const SeedBoard&) = delete;
 
   // By the child's thread.
-  void running(unsigned thread, std::uint64_t seed);
+  void running(unsigned thread, const World& world);
   // The child's thread is dying: remembers what it was running. Safe in a signal handler.
   void dying();
   // By the parent: what the thread that died was running.
-  [[nodiscard]] std::optional<std::uint64_t> died_of() const;
+  [[nodiscard]] std::optional<World> died_of() const;
 
  private:
   struct Shared;

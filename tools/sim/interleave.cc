@@ -27,7 +27,8 @@ Json to_json(const sim::InterleaveReport& report) {
           {"random_schedules", report.random_schedules},
           {"states", report.states},
           {"complete", report.complete},
-          {"violations", report.violations}};
+          {"violations", report.violations},
+          {"violation", report.violation}};
 }
 
 Exit run(const InterleaveFlags& flags) {
@@ -49,7 +50,10 @@ Exit run(const InterleaveFlags& flags) {
                       report.complete ? ", all there are," : "", report.random_schedules,
                       report.violations == 0 ? "well" : "a promise was broken");
       if (report.violations == 0) continue;
-      diagnose("broken promise", std::string(name), sim::describe_violation(report));
+      diagnose(
+          "broken promise",
+          fmt::format("{}, after {} schedules", name, report.schedules + report.random_schedules),
+          sim::describe_violation(report));
       if (failed.empty()) failed = name;
     }
   }

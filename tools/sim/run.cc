@@ -21,6 +21,7 @@ struct RunFlags {
   double seconds = 0;
   sim::Profile profile = sim::Profile::swarm;
   unsigned threads = 0;
+  bool no_shrink = false;
   bool json = false;
 };
 
@@ -34,6 +35,14 @@ double per(std::uint64_t sum, std::uint64_t count) {
   return count == 0
              ? 0
              : std::round(100.0 * static_cast<double>(sum) / static_cast<double>(count)) / 100.0;
+}
+
+Json violation(const sim::CampaignReport& report) {
+  if (!report.violation) return {};
+  return {{"seed", report.violating_seed},
+          {"cycles", report.total.cycles},
+          {"invariant", to_string(report.violation->invariant)},
+          {"what", report.violation->what}};
 }
 
 Json summary(const sim::CampaignReport& report, const RunFlags& flags) {
@@ -67,6 +76,7 @@ Json summary(const sim::CampaignReport& report, const RunFlags& flags) {
           {"faults", faults},
           {"coverage", coverage},
           {"violations", report.violation ? 1 : 0},
+          {"violation", violation(report)},
           {"trace_hash", fmt::format("{:016x}", report.trace_hash)}};
 }
 
@@ -99,6 +109,19 @@ void write_summary(const sim::CampaignReport& report, const RunFlags& flags, Std
   }
 }
 
+// All that is known of a campaign whose process died.
+void write_death(const std::string& how, const SeedBoard::World& world, const RunFlags& flags) {
+  const Json death = {
+      {"seed", world.seed}, {"cycles", world.cycles}, {"invariant", nullptr}, {"what", how}};
+  Stdout out;
+  out.write_line(Json{{"seed", flags.seed},
+                      {"profile", name_of(flags.profile)},
+                      {"cycles", world.cycles},
+                      {"violations", 1},
+                      {"violation", death}});
+  (void)out.finish(Exit::damage);
+}
+
 Exit run(const RunFlags& flags) {
   if (flags.cycles != 0 && flags.seconds > 0) {
     diagnose("wrong usage", "seqwal-sim run", "--cycles or --seconds, not both");
@@ -111,7 +134,9 @@ Exit run(const RunFlags& flags) {
       .cycles = flags.cycles,
       .seconds = flags.cycles == 0 && flags.seconds <= 0 ? 10 : flags.seconds,
       .threads = flags.threads,
-      .on_world = [&board](unsigned thread, std::uint64_t seed) { board.running(thread, seed); }};
+      .on_world = [&board](unsigned thread, std::uint64_t seed, std::uint64_t cycles) {
+        board.running(thread, {.seed = seed, .cycles = cycles});
+      }};
   const Ended ended = run_in_child(
       [&] {
         sim::CampaignReport report;
@@ -123,17 +148,23 @@ Exit run(const RunFlags& flags) {
         write_summary(report, flags, out);
         const Exit exit = out.finish(Exit::done);
         if (!report.violation) return static_cast<int>(exit);
-        return static_cast<int>(
-            tell_violation(*report.violation, report.violating_seed, flags.profile));
+        return static_cast<int>(tell_violation(*report.violation, {.seed = report.violating_seed,
+                                                                   .profile = flags.profile,
+                                                                   .cycles = report.total.cycles,
+                                                                   .shrink = !flags.no_shrink}));
       },
       &board, false);
   if (ended.how.empty()) return static_cast<Exit>(ended.exit_code);
-  const auto seed = board.died_of();
-  if (!seed) {
+  const auto world = board.died_of();
+  if (!world) {
     diagnose(ended.how, "seqwal-sim run", "no seed is to blame: run it in a debugger");
     return Exit::damage;
   }
-  return tell_panic(ended.how, *seed, flags.profile);
+  if (flags.json) write_death(ended.how, *world, flags);
+  return tell_panic(ended.how, {.seed = world->seed,
+                                .profile = flags.profile,
+                                .cycles = world->cycles,
+                                .shrink = !flags.no_shrink});
 }
 
 }  // namespace
@@ -167,6 +198,7 @@ void add_run(CLI::App& app, Action& action) {
       ->check(CLI::PositiveNumber);
   add_profile_option(*command, flags->profile, "which faults there are (default swarm)");
   add_threads_option(*command, flags->threads);
+  command->add_flag("--no-shrink", flags->no_shrink, "tell a broken promise as it was found");
   command->add_flag("--json", flags->json, "one JSON object");
   command->footer(
       "Exit 1: a promise was broken; the last line on stderr replays it.\n\n"

@@ -14,24 +14,38 @@ namespace {
 constexpr std::uint64_t kShrinkAttempts = 10'000;
 constexpr std::uint64_t kForkedShrinkAttempts = 1'000;
 
-void tell(const std::string& what, std::uint64_t seed, sim::Profile profile,
-          const sim::ChoiceList& original, const sim::ChoiceList& smaller) {
-  const std::string by_seed =
-      fmt::format("{} replay --seed {} --profile {}", program(), seed, name_of(profile));
-  diagnose("broken promise", fmt::format("seed {}", seed), what);
-  const std::string file = fmt::format("seqwal-sim-{}.replay", seed);
+void tell(const std::string& what, const BrokenWorld& world) {
+  diagnose("broken promise", fmt::format("seed {}, after {} cycles", world.seed, world.cycles),
+           what);
+}
+
+std::string replay_by_seed(const BrokenWorld& world) {
+  return fmt::format("{} replay --seed {} --profile {}", program(), world.seed,
+                     name_of(world.profile));
+}
+
+void keep(const std::string& what, const BrokenWorld& world, const sim::ChoiceList& original,
+          const sim::ChoiceList& smaller) {
+  tell(what, world);
+  const std::string file = fmt::format("seqwal-sim-{}.replay", world.seed);
   const sim::Recording recording{
-      .why = what, .profile = profile, .seed = std::nullopt, .list = smaller};
+      .why = what, .profile = world.profile, .seed = std::nullopt, .list = smaller};
   std::ofstream out(file);
   out << recording.to_text();
   out.close();
   if (smaller.size() > 0 && out) {
     fmt::print(stderr, "a smaller run has {1} choices instead of {0}; the whole one: {2}\n",
-               original.size(), smaller.size(), by_seed);
+               original.size(), smaller.size(), replay_by_seed(world));
     fmt::print(stderr, "{} replay {} --trace\n", program(), file);
   } else {
-    fmt::print(stderr, "{}\n", by_seed);
+    fmt::print(stderr, "{}\n", replay_by_seed(world));
   }
+}
+
+Exit tell_as_it_is(const std::string& what, const BrokenWorld& world) {
+  tell(what, world);
+  fmt::print(stderr, "{}\n", replay_by_seed(world));
+  return Exit::damage;
 }
 
 // Writes down what is chosen as it is chosen: the process is going to die.
@@ -91,10 +105,14 @@ sim::ChoiceList record_until_death(std::uint64_t seed, sim::Profile profile) {
 
 }  // namespace
 
-Exit tell_violation(const sim::Violation& violation, std::uint64_t seed, sim::Profile profile) {
+Exit tell_violation(const sim::Violation& violation, const BrokenWorld& world) {
+  const auto text = [&](const std::string& what) {
+    return fmt::format("{}: {}", to_string(violation.invariant), what);
+  };
+  if (!world.shrink) return tell_as_it_is(text(violation.what), world);
   sim::WorldSupplies supplies;
-  const sim::ChoiceList list = sim::record_seed(seed, profile, supplies);
-  sim::Recording recording{.why = {}, .profile = profile, .seed = std::nullopt, .list = {}};
+  const sim::ChoiceList list = sim::record_seed(world.seed, world.profile, supplies);
+  sim::Recording recording{.why = {}, .profile = world.profile, .seed = std::nullopt, .list = {}};
   std::string what = violation.what;
   std::uint64_t events = std::numeric_limits<std::uint64_t>::max();
   const sim::ChoiceList smaller =
@@ -109,13 +127,14 @@ Exit tell_violation(const sim::Violation& violation, std::uint64_t seed, sim::Pr
         what = found->what;
         return true;
       });
-  tell(fmt::format("{}: {}", to_string(violation.invariant), what), seed, profile, list, smaller);
+  keep(text(what), world, list, smaller);
   return Exit::damage;
 }
 
-Exit tell_panic(const std::string& how, std::uint64_t seed, sim::Profile profile) {
-  sim::Recording recording{.why = {}, .profile = profile, .seed = std::nullopt, .list = {}};
-  const sim::ChoiceList list = record_until_death(seed, profile);
+Exit tell_panic(const std::string& how, const BrokenWorld& world) {
+  if (!world.shrink) return tell_as_it_is(how, world);
+  sim::Recording recording{.why = {}, .profile = world.profile, .seed = std::nullopt, .list = {}};
+  const sim::ChoiceList list = record_until_death(world.seed, world.profile);
   const sim::ChoiceList smaller =
       sim::shrink(list, kForkedShrinkAttempts, [&](const sim::ChoiceList& candidate) {
         recording.list = candidate;
@@ -128,7 +147,7 @@ Exit tell_panic(const std::string& how, std::uint64_t seed, sim::Profile profile
             nullptr, true);
         return ended.how == how;
       });
-  tell(how, seed, profile, list, smaller);
+  keep(how, world, list, smaller);
   return Exit::damage;
 }
 

@@ -23,8 +23,8 @@ struct CampaignOptions {
   std::uint64_t cycles = 1;  // as many worlds as it takes for so many; not all worlds have 16
   double seconds = 0;        // or as many as there is time for, when this is not 0
   unsigned threads = 1;
-  // Before each world, on the thread that runs it: which seed.
-  std::function<void(unsigned thread, std::uint64_t seed)> on_world = {};
+  // Before each world, on the thread that runs it: which seed, and how many cycles there were.
+  std::function<void(unsigned thread, std::uint64_t seed, std::uint64_t cycles)> on_world = {};
 };
 
 struct CampaignReport {
