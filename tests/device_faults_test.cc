@@ -184,6 +184,39 @@ TEST_P(DeviceFaults, EveryShortSizeIsFinished) {
   }
 }
 
+// A system call moves that much and no more, again and again.
+TEST_P(DeviceFaults, A64KiBTransferInPiecesOfEverySize) {
+  constexpr std::size_t kBytesAll = std::size_t{64} << 10U;
+  const std::uint32_t block = device_->limits().block_bytes;
+  const AlignedMemory out(kBytesAll);
+  const AlignedMemory in(kBytesAll);
+  for (std::size_t piece = 512; piece <= kBytesAll; piece += 512) {
+    plan_ = [&](const RawCall& call) -> std::optional<std::int64_t> {
+      return static_cast<std::int64_t>(std::min<std::uint64_t>(piece, call.length_bytes));
+    };
+    for (std::size_t i = 0; i < kBytesAll; ++i) {
+      out.span()[i] = static_cast<std::byte>(i / 512 + piece / 512 + i % 7);
+    }
+    calls_.clear();
+    if (piece < block) {
+      EXPECT_EQ(write(0, out.span(), true), EIO) << piece;
+      EXPECT_EQ(calls_.size(), std::size_t{Transfer::kMaxRetries} + 1) << piece;
+      continue;
+    }
+    ASSERT_EQ(write(0, out.span(), true), 0) << piece;
+    // A piece is rounded down to whole blocks, so that the rest is aligned; the last one is not.
+    const std::size_t step = piece / block * block;
+    const std::size_t calls = piece >= kBytesAll ? 1 : 1 + (kBytesAll - piece + step - 1) / step;
+    EXPECT_EQ(calls_.size(), calls) << piece;
+    for (const RawCall& call : calls_) {
+      ASSERT_EQ(call.position_bytes % block, 0U) << piece;
+      ASSERT_TRUE(call.durable) << piece;
+    }
+    ASSERT_EQ(read(0, in.span()), 0) << piece;
+    ASSERT_TRUE(std::ranges::equal(in.span(), out.span())) << piece;
+  }
+}
+
 TEST_P(DeviceFaults, AFaultOfOneIsNotOneOfOthers) {
   plan_ = [](const RawCall& call) -> std::optional<std::int64_t> {
     if (call.position_bytes == 8192) return -EIO;

@@ -53,12 +53,53 @@ FaultPlan harassment(std::uint64_t seed) {
   };
 }
 
+// --- Hanging --------------------------------------------------------------------------------
+
+void Hanging::release(std::optional<std::int64_t> result) {
+  {
+    const std::lock_guard lock(mutex_);
+    released_ = true;
+    result_ = result;
+  }
+  changed_.notify_all();
+}
+
+bool Hanging::released() const {
+  const std::lock_guard lock(mutex_);
+  return released_;
+}
+
+std::optional<std::int64_t> Hanging::result() const {
+  const std::lock_guard lock(mutex_);
+  return result_;
+}
+
+std::uint64_t Hanging::count() const {
+  const std::lock_guard lock(mutex_);
+  return count_;
+}
+
+void Hanging::begin() {
+  const std::lock_guard lock(mutex_);
+  ++count_;
+}
+
+void Hanging::wait() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return released_; });
+}
+
 // --- FaultyIo -------------------------------------------------------------------------------
 
 std::optional<std::int64_t> FaultyIo::ask(RawCall call) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   call.number = calls_++;
-  return plan_ ? plan_(call) : std::nullopt;
+  const auto answer = plan_ ? plan_(call) : std::nullopt;
+  if (answer != kHangs) return answer;
+  lock.unlock();
+  hanging_->begin();
+  hanging_->wait();
+  return hanging_->result();
 }
 
 std::int64_t FaultyIo::read(int fd, std::span<const iovec> vectors, std::uint64_t position_bytes) {
@@ -105,8 +146,8 @@ namespace {
 
 class FaultyRing final : public RawRing {
  public:
-  FaultyRing(std::unique_ptr<RawRing> real, std::shared_ptr<RingScript> script)
-      : real_(std::move(real)), script_(std::move(script)) {}
+  FaultyRing(std::unique_ptr<RawRing> real, std::shared_ptr<RingScript> script, int fd)
+      : real_(std::move(real)), script_(std::move(script)), fd_(fd) {}
 
   void queue(const RingOperation& operation) override {
     const RawCall call{.number = script_->operations++,
@@ -119,7 +160,12 @@ class FaultyRing final : public RawRing {
       real_->queue(operation);
       return;
     }
-    if (*fault == kHangs) return;
+    if (*fault == kHangs) {
+      if (script_->hanging == nullptr) return;
+      script_->hanging->begin();
+      hanging_.push_back(operation);
+      return;
+    }
     const std::uint64_t sectors =
         *fault > 0 ? static_cast<std::uint64_t>(*fault) / kSectorBytes : 0;
     if (sectors == 0) {
@@ -146,6 +192,12 @@ class FaultyRing final : public RawRing {
   }
 
   bool next(RingResult& result) override {
+    if (!hanging_.empty() && script_->hanging->released()) {
+      for (const RingOperation& operation : std::exchange(hanging_, {})) {
+        const auto answer = script_->hanging->result();
+        answers_.push_back({.id = operation.id, .result = answer ? *answer : done(operation)});
+      }
+    }
     if (!answers_.empty()) {
       result = answers_.front();
       answers_.pop_front();
@@ -166,6 +218,19 @@ class FaultyRing final : public RawRing {
     std::int64_t report = 0;
   };
 
+  // As the kernel would have done it.
+  [[nodiscard]] std::int64_t done(const RingOperation& operation) const {
+    switch (operation.kind) {
+      case IoKind::read:
+        return system_io().read(fd_, operation.vectors, operation.position_bytes);
+      case IoKind::write:
+        return system_io().write(fd_, operation.vectors, operation.position_bytes,
+                                 operation.durable);
+      case IoKind::flush:
+        break;
+    }
+    return system_io().flush(fd_);
+  }
   int next_refusal() {
     if (script_->submit_always_refused) return script_->submit_refusal;
     if (script_->submit_results.empty()) return 0;
@@ -178,6 +243,8 @@ class FaultyRing final : public RawRing {
   std::shared_ptr<RingScript> script_;
   std::deque<RingResult> answers_;
   std::map<std::uint64_t, Cut> cuts_;  // by operation
+  std::vector<RingOperation> hanging_;
+  int fd_;
 };
 
 }  // namespace
@@ -192,7 +259,7 @@ RingFactory faulty_rings(const std::shared_ptr<RingScript>& script) {
     }
     auto real = open_system_ring(fd, wake_fd, entries);
     if (!real) return real;
-    real->ring = std::make_unique<FaultyRing>(std::move(real->ring), script);
+    real->ring = std::make_unique<FaultyRing>(std::move(real->ring), script, fd);
     return real;
   };
 }

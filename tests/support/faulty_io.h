@@ -9,6 +9,7 @@
 
 #include <array>
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -34,8 +35,27 @@ struct RawCall {
   std::uint64_t length_bytes = 0;
 };
 
-// What a plan answers for an operation that never comes back. With rings only.
+// What a plan answers for an operation that does not come back: never, or when a Hanging says so.
 inline constexpr std::int64_t kHangs = std::numeric_limits<std::int64_t>::min();
+
+// Where operations hang. Threads: any.
+class Hanging {
+ public:
+  // All that hang, now and later, come back: done after all, or with this result and not done.
+  void release(std::optional<std::int64_t> result = {});
+  [[nodiscard]] bool released() const;
+  [[nodiscard]] std::optional<std::int64_t> result() const;
+  [[nodiscard]] std::uint64_t count() const;  // that have hung so far
+  void begin();
+  void wait();
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  bool released_ = false;
+  std::optional<std::int64_t> result_;
+  std::uint64_t count_ = 0;
+};
 
 // nothing = proceed; n > 0 = report n bytes, and do no more than that; 0 or a negative errno =
 // report it and do nothing. Called by one thread at a time.
@@ -47,7 +67,8 @@ using FaultPlan = std::function<std::optional<std::int64_t>(const RawCall&)>;
 
 class FaultyIo final : public RawIo {
  public:
-  explicit FaultyIo(FaultPlan plan) : plan_(std::move(plan)) {}
+  explicit FaultyIo(FaultPlan plan, std::shared_ptr<Hanging> hanging = {})
+      : plan_(std::move(plan)), hanging_(std::move(hanging)) {}
 
   std::int64_t read(int fd, std::span<const iovec> vectors, std::uint64_t position_bytes) override;
   std::int64_t write(int fd, std::span<const iovec> vectors, std::uint64_t position_bytes,
@@ -60,6 +81,7 @@ class FaultyIo final : public RawIo {
   std::optional<std::int64_t> ask(RawCall call);
 
   FaultPlan plan_;
+  std::shared_ptr<Hanging> hanging_;
   std::mutex mutex_;  // of plan_
   std::atomic<std::uint64_t> calls_{0};
 };
@@ -67,7 +89,8 @@ class FaultyIo final : public RawIo {
 // What a faulty ring does beside its operations. Shared by all rings of one factory.
 struct RingScript {
   FaultPlan plan;
-  std::deque<int> submit_results;  // each submission uses one up: nonzero = refused with it
+  std::shared_ptr<Hanging> hanging = {};  // where what hangs comes back from, if at all
+  std::deque<int> submit_results;         // each submission uses one up: nonzero = refused with it
   bool submit_always_refused = false;
   int submit_refusal = 0;         // with that
   std::deque<int> setup_results;  // each set-up uses one up: nonzero = refused with it
