@@ -83,7 +83,6 @@ class Log::Impl {
   [[nodiscard]] Result<void> trim(Offset offset, TrimCallback callback);
   void close();
   [[nodiscard]] Nanoseconds poll(Nanoseconds now);
-  // The log waits no more for what is in flight, and it is not back yet.
   [[nodiscard]] bool device_has_memory() const { return gave_up_ && io_.in_flight() > 0; }
 
   [[nodiscard]] State state() const { return state_.load(std::memory_order_acquire); }
@@ -580,6 +579,7 @@ Result<void> Log::trim(Offset offset, TrimCallback callback) {
 
 void Log::close() { impl_->close(); }
 Nanoseconds Log::poll(Nanoseconds now) { return impl_->poll(now); }
+bool Log::device_has_memory() const { return impl_->device_has_memory(); }
 bool Log::finished() const { return impl_->state() == Impl::State::closed; }
 Offset Log::durable() const { return impl_->durable(); }
 Offset Log::trimmed() const { return impl_->trimmed(); }

@@ -9,7 +9,7 @@
 //   completed it) → durable (it and everything before it is safe) → acknowledged (its callback ran)
 //
 // Threads: append, trim, close and the getters may be called from any thread, callbacks included.
-// Everything else (open, recover, reset, poll, finished) belongs to one thread at a time, which
+// Everything else (open, recover, reset, poll, finished, …) belongs to one thread at a time, which
 // also owns the Device. `poll` is the log's only engine: reap, advance the frontier, run callbacks,
 // seal and submit what may go. The loop around it is
 //
@@ -149,6 +149,10 @@ class Log {
 
   // True once closed (or failed and closed) and nothing is waited for: poll need not be called.
   [[nodiscard]] bool finished() const;
+
+  // After finished(): true while something that the log gave up on is in flight, and the device may
+  // touch the log's memory. Poll takes what comes back. Belongs to the thread that polls.
+  [[nodiscard]] bool device_has_memory() const;
 
   // --- getters, any thread
   // The confirm offset: every record that begins below it is durable.

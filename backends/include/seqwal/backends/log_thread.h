@@ -2,6 +2,7 @@
 #ifndef SEQWAL_BACKENDS_LOG_THREAD_H
 #define SEQWAL_BACKENDS_LOG_THREAD_H
 
+#include <memory>
 #include <thread>
 
 #include "seqwal/device.h"
@@ -10,8 +11,12 @@
 
 namespace seqwal {
 
-// Owns the log's polling from construction (after reset) until join. Callbacks run on its thread.
+// Owns the log's polling from construction (after reset) until close. Callbacks run on its thread.
 // None of the arguments is owned; all must outlive it.
+//
+// A thread that has requests in an io_uring does not end before the kernel answered them. Where a
+// log finished without them (its append deadline), the thread is left behind: it touches nothing
+// any more, but the process may have to wait for the kernel when it ends.
 class LogThread {
  public:
   LogThread(Log& log, Device& device, Host& host);
@@ -25,7 +30,10 @@ class LogThread {
   [[nodiscard]] Result<void> close();
 
  private:
+  struct Loop;
+
   Log& log_;
+  std::shared_ptr<Loop> loop_;  // what the thread says last
   std::thread thread_;
 };
 
