@@ -1,6 +1,7 @@
 // The real devices when the system below them fails: which error comes out, what is repeated and
 // what must not be.
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
 
 #include <algorithm>
 #include <array>
@@ -12,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -427,6 +429,46 @@ class HangingIo final : public RawIo {
   std::atomic<bool> released_{false};
   std::atomic<bool> returned_{false};
 };
+
+constexpr std::string_view kNoFilter = "no filters here";
+
+TEST(ThreadsDeviceStart, WithoutAnyThreadItIsRefused) {
+  const TempDir directory;
+  write_file(directory / "disk", kBytes);
+  const std::string said = in_child([&]() -> std::string {
+    auto file = open_raw(directory / "disk");
+    if (!forbid_system_calls({SYS_clone3, SYS_clone}, EAGAIN)) return std::string(kNoFilter);
+    const auto device = ThreadsDevice::open(file->file, file->limits);
+    return device ? "opened" : std::string(to_string(device.error().code));
+  });
+  if (said == kNoFilter) GTEST_SKIP() << said;
+  EXPECT_EQ(said, "unsupported");
+}
+
+TEST(ThreadsDeviceStart, WithOneThreadThatOneDoesAllTheWork) {
+  const TempDir directory;
+  write_file(directory / "disk", kBytes);
+  const std::string said = in_child([&]() -> std::string {
+    auto file = open_raw(directory / "disk");
+    auto device = ThreadsDevice::open(file->file, file->limits);
+    if (!device) return device.error().message();
+    if (!forbid_system_calls({SYS_clone3, SYS_clone}, EAGAIN)) return std::string(kNoFilter);
+    const std::vector<IoRequest> requests(8, request(IoKind::flush, 0, {}));
+    if ((*device)->submit(requests) != 8) return "refused";
+    for (std::size_t left = 8; left > 0;) {
+      std::array<IoCompletion, 8> completions;
+      const std::size_t got = (*device)->reap(completions);
+      for (const IoCompletion& completion : std::span(completions).first(got)) {
+        if (completion.os_error != 0) return "failed";
+      }
+      left -= got;
+      if (left > 0) (*device)->wait(kNever);
+    }
+    return "done";
+  });
+  if (said == kNoFilter) GTEST_SKIP() << said;
+  EXPECT_EQ(said, "done");
+}
 
 TEST(ThreadsDeviceClose, WaitsForWhatIsInFlight) {
   const TempDir directory;
