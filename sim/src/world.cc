@@ -232,11 +232,12 @@ void Run::drive() {
 }
 
 void Run::pass_time() {
+  const bool log_watches = workload_ != nullptr && has_deadline();
   const Nanoseconds next =
       std::min(scheduler_.next_deadline(), dead_ ? kNever : disk_.next_event());
   if (next != kNever) {
     scheduler_.advance_to(next);
-  } else if (!dead_ && disk_.in_flight() > 0 && !(workload_ != nullptr && has_deadline())) {
+  } else if (!dead_ && disk_.in_flight() > 0 && !log_watches) {
     crash();  // what is in flight hangs for ever: somebody will pull the plug
   } else {
     oracle_.violate(Invariant::i16_everything_resolves, "everybody sleeps, and nobody would wake");
