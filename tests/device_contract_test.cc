@@ -1,6 +1,6 @@
 // The contract of Device (seqwal/device.h), point by point, for every implementation: io_uring and
 // threads, on a file and on a block device, both also with short and interrupted system calls all
-// the time, and the in-memory twin with awkward alignments.
+// the time, and with registered buffers, and the in-memory twin with awkward alignments.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -13,6 +13,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <thread>
@@ -26,6 +27,7 @@ namespace seqwal::testing_support {
 namespace {
 
 constexpr Nanoseconds kMillisecond = 1'000'000;
+constexpr std::size_t kArenaBytes = std::size_t{16} << 20U;
 constexpr Nanoseconds kPatience = 30'000 * kMillisecond;
 
 // --- the language of the tests --------------------------------------------------------------
@@ -37,7 +39,44 @@ class DeviceContract : public testing::TestWithParam<Implementation> {
     if (subject_.device == nullptr) GTEST_SKIP() << subject_.why_not;
     device_ = subject_.device.get();
     unit_ = std::max(device_->limits().block_bytes, device_->limits().buffer_alignment_bytes);
+    if (!GetParam().announces) return;
+    arena_.emplace(kArenaBytes);
+    Memory::free = arena_->span();
+    const std::array regions{arena_->span()};
+    if (const int os_error = device_->use_memory(regions); os_error != 0) {
+      GTEST_SKIP() << "memory refused: " << std::strerror(os_error);
+    }
   }
+  void TearDown() override {
+    Memory::free = {};
+    subject_.device.reset();  // before the memory it was told of
+  }
+
+  // Memory for transfers: from what was announced to the device, as long as there is some.
+  class Memory {
+   public:
+    explicit Memory(std::size_t bytes) {
+      const std::size_t taken = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+      if (taken <= free.size()) {
+        span_ = free.first(bytes);
+        free = free.subspan(taken);
+      } else {
+        own_ = std::make_unique<AlignedMemory>(bytes);
+        span_ = own_->span();
+      }
+    }
+    [[nodiscard]] std::byte* data() const { return span_.data(); }
+    [[nodiscard]] std::size_t size() const { return span_.size(); }
+    [[nodiscard]] std::span<std::byte> span() const { return span_; }
+
+    static inline std::span<std::byte> free;  // of the arena, what no test has taken yet
+
+   private:
+    static constexpr std::size_t kAlignment = 16384;
+
+    std::span<std::byte> span_;
+    std::unique_ptr<AlignedMemory> own_;
+  };
 
   [[nodiscard]] const DeviceLimits& limits() const { return device_->limits(); }
   [[nodiscard]] Nanoseconds now() { return host_.now(); }
@@ -96,7 +135,7 @@ class DeviceContract : public testing::TestWithParam<Implementation> {
   // The whole device, read in largest transfers.
   std::vector<std::byte> contents() {
     std::vector<std::byte> all;
-    const AlignedMemory buffer(limits().max_transfer_bytes);
+    const Memory buffer(limits().max_transfer_bytes);
     for (std::uint64_t at = 0; at < kDeviceBytes; at += buffer.size()) {
       EXPECT_EQ(read(at, buffer.span()), 0);
       all.insert(all.end(), buffer.span().begin(), buffer.span().end());
@@ -104,6 +143,7 @@ class DeviceContract : public testing::TestWithParam<Implementation> {
     return all;
   }
 
+  std::optional<AlignedMemory> arena_;
   Subject subject_;
   Device* device_ = nullptr;
   std::size_t unit_ = 0;  // a length and position that every implementation takes
@@ -132,7 +172,7 @@ TEST_P(DeviceContract, LimitsMakeSense) {
 // --- 1: exactly one completion --------------------------------------------------------------
 
 TEST_P(DeviceContract, EveryAcceptedRequestCompletesExactlyOnce) {
-  const AlignedMemory buffer(unit_ * 16);
+  const Memory buffer(unit_ * 16);
   std::map<std::uint32_t, int> seen;
   std::uint32_t generation = 0;
   for (int round = 0; round < 20; ++round) {
@@ -167,7 +207,7 @@ TEST_P(DeviceContract, NothingSubmittedNothingReaped) {
 
 TEST_P(DeviceContract, AcceptsNoMoreThanItsDepth) {
   const std::size_t depth = limits().depth;
-  const AlignedMemory buffer(unit_ * (depth + 5));
+  const Memory buffer(unit_ * (depth + 5));
   std::vector<IoSegment> segments;
   std::vector<IoRequest> requests;
   segments.reserve(depth + 5);
@@ -202,8 +242,8 @@ TEST_P(DeviceContract, ReapGivesNoMoreThanThereIsRoomFor) {
 
 TEST_P(DeviceContract, ReadsBackWhatWasWritten) {
   for (const std::size_t units : {1U, 2U, 3U, 7U, 16U}) {
-    const AlignedMemory out(units * unit_);
-    const AlignedMemory in(units * unit_);
+    const Memory out(units * unit_);
+    const Memory in(units * unit_);
     fill(out.span());
     const std::uint64_t position = random_() % 100 * unit_;
     ASSERT_EQ(write(position, out.span()), 0);
@@ -213,14 +253,14 @@ TEST_P(DeviceContract, ReadsBackWhatWasWritten) {
 }
 
 TEST_P(DeviceContract, NeighboursStayAsTheyAre) {
-  const AlignedMemory three(3 * unit_);
-  const AlignedMemory one(unit_);
+  const Memory three(3 * unit_);
+  const Memory one(unit_);
   fill(three.span());
   fill(one.span());
   ASSERT_EQ(write(unit_ * 4, three.span()), 0);
   ASSERT_EQ(write(unit_ * 5, one.span()), 0);
   std::ranges::copy(one.span(), three.span().begin() + static_cast<std::ptrdiff_t>(unit_));
-  const AlignedMemory in(3 * unit_);
+  const Memory in(3 * unit_);
   ASSERT_EQ(read(unit_ * 4, in.span()), 0);
   EXPECT_TRUE(equal(three.span(), in.span()));
 }
@@ -230,10 +270,10 @@ TEST_P(DeviceContract, SegmentsAreGatheredAndScattered) {
                                                         {2, 2, 2}, {1, 1, 1, 3}, {3, 1, 1, 1}};
   for (const auto& out_shape : shapes) {
     for (const auto& in_shape : shapes) {
-      const AlignedMemory out(6 * unit_);
-      const AlignedMemory in(6 * unit_);
+      const Memory out(6 * unit_);
+      const Memory in(6 * unit_);
       fill(out.span());
-      const auto segments_of = [&](const AlignedMemory& memory, const auto& shape) {
+      const auto segments_of = [&](const Memory& memory, const auto& shape) {
         std::vector<IoSegment> segments;
         std::size_t at = 0;
         for (const std::size_t units : shape) {
@@ -250,15 +290,15 @@ TEST_P(DeviceContract, SegmentsAreGatheredAndScattered) {
 }
 
 TEST_P(DeviceContract, SegmentsMayComeFromAnywhereInMemory) {
-  const AlignedMemory first(2 * unit_);
-  const AlignedMemory second(unit_);
-  const AlignedMemory third(3 * unit_);
+  const Memory first(2 * unit_);
+  const Memory second(unit_);
+  const Memory third(3 * unit_);
   for (const auto* memory : {&first, &second, &third}) fill(memory->span());
   const std::array segments{IoSegment{third.data(), third.size()},
                             IoSegment{first.data(), first.size()},
                             IoSegment{second.data(), second.size()}};
   ASSERT_EQ(run(request(IoKind::write, unit_, segments)), 0);
-  const AlignedMemory in(6 * unit_);
+  const Memory in(6 * unit_);
   ASSERT_EQ(read(unit_, in.span()), 0);
   EXPECT_TRUE(equal(in.span().first(third.size()), third.span()));
   EXPECT_TRUE(equal(in.span().subspan(third.size(), first.size()), first.span()));
@@ -266,22 +306,22 @@ TEST_P(DeviceContract, SegmentsMayComeFromAnywhereInMemory) {
 }
 
 TEST_P(DeviceContract, TheSegmentArrayIsCopiedBySubmit) {
-  const AlignedMemory out(unit_);
+  const Memory out(unit_);
   fill(out.span());
   std::array segment{IoSegment{out.data(), out.size()}};
   const IoRequest one = request(IoKind::write, 0, segment);
   ASSERT_EQ(device_->submit({&one, 1}), 1U);
   segment.fill({});
   ASSERT_EQ(reap(1).at(0).os_error, 0);
-  const AlignedMemory in(unit_);
+  const Memory in(unit_);
   ASSERT_EQ(read(0, in.span()), 0);
   EXPECT_TRUE(equal(out.span(), in.span()));
 }
 
 TEST_P(DeviceContract, TakesItsLargestTransferInOneOrManySegments) {
   const std::size_t largest = limits().max_transfer_bytes;
-  const AlignedMemory out(largest);
-  const AlignedMemory in(largest);
+  const Memory out(largest);
+  const Memory in(largest);
   fill(out.span());
   std::array<IoSegment, kMaxSegments> quarters;
   for (std::size_t i = 0; i < kMaxSegments; ++i) {
@@ -293,8 +333,8 @@ TEST_P(DeviceContract, TakesItsLargestTransferInOneOrManySegments) {
 }
 
 TEST_P(DeviceContract, ItsFirstAndLastBlockAreItsOwn) {
-  const AlignedMemory out(unit_);
-  const AlignedMemory in(unit_);
+  const Memory out(unit_);
+  const Memory in(unit_);
   for (const std::uint64_t position : {std::uint64_t{0}, kDeviceBytes - unit_}) {
     fill(out.span());
     ASSERT_EQ(write(position, out.span()), 0);
@@ -306,7 +346,7 @@ TEST_P(DeviceContract, ItsFirstAndLastBlockAreItsOwn) {
 // --- 3: what it refuses ---------------------------------------------------------------------
 
 TEST_P(DeviceContract, RefusesMisalignedAndOutOfRangeAndTouchesNothing) {
-  const AlignedMemory buffer(limits().max_transfer_bytes + unit_);
+  const Memory buffer(limits().max_transfer_bytes + unit_);
   std::byte* const data = buffer.data();
   const std::size_t largest = limits().max_transfer_bytes;
   struct Bad {
@@ -355,7 +395,7 @@ TEST_P(DeviceContract, RefusesMisalignedAndOutOfRangeAndTouchesNothing) {
 }
 
 TEST_P(DeviceContract, ARefusedRequestLeavesItsBatchAlone) {
-  const AlignedMemory out(2 * unit_);
+  const Memory out(2 * unit_);
   fill(out.span());
   const std::array first{IoSegment{out.data(), unit_}};
   const std::array wrong{IoSegment{out.data() + 1, unit_}};
@@ -367,7 +407,7 @@ TEST_P(DeviceContract, ARefusedRequestLeavesItsBatchAlone) {
   for (const IoCompletion& completion : reap(3)) {
     EXPECT_EQ(completion.os_error, completion.token.slot == 2 ? EINVAL : 0);
   }
-  const AlignedMemory in(2 * unit_);
+  const Memory in(2 * unit_);
   ASSERT_EQ(read(0, in.span()), 0);
   EXPECT_TRUE(equal(out.span(), in.span()));
 }
@@ -376,8 +416,8 @@ TEST_P(DeviceContract, ARefusedRequestLeavesItsBatchAlone) {
 // That they are durable can't be seen without a power loss; that they are taken and write, can.
 
 TEST_P(DeviceContract, DurableWritesAndFlushesWork) {
-  const AlignedMemory out(3 * unit_);
-  const AlignedMemory in(3 * unit_);
+  const Memory out(3 * unit_);
+  const Memory in(3 * unit_);
   fill(out.span());
   EXPECT_EQ(flush(), 0);
   EXPECT_EQ(write(unit_, out.span(), true), 0);
@@ -387,7 +427,7 @@ TEST_P(DeviceContract, DurableWritesAndFlushesWork) {
 }
 
 TEST_P(DeviceContract, FlushesAndWritesMayBeInFlightTogether) {
-  const AlignedMemory out(8 * unit_);
+  const Memory out(8 * unit_);
   fill(out.span());
   std::vector<IoSegment> segments;
   std::vector<IoRequest> requests;
@@ -400,7 +440,7 @@ TEST_P(DeviceContract, FlushesAndWritesMayBeInFlightTogether) {
   }
   ASSERT_EQ(device_->submit(requests), 16U);
   for (const IoCompletion& completion : reap(16)) EXPECT_EQ(completion.os_error, 0);
-  const AlignedMemory in(8 * unit_);
+  const Memory in(8 * unit_);
   ASSERT_EQ(read(0, in.span()), 0);
   EXPECT_TRUE(equal(out.span(), in.span()));
 }
@@ -529,7 +569,7 @@ TEST_P(DeviceContract, WakesAndCompletionsMix) {
       }
     });
   }
-  const AlignedMemory buffer(unit_);
+  const Memory buffer(unit_);
   for (std::uint64_t i = 0; i < 200; ++i) ASSERT_EQ(write(i * unit_, buffer.span()), 0);
   stop = true;
   for (std::thread& waker : wakers) waker.join();
@@ -538,8 +578,8 @@ TEST_P(DeviceContract, WakesAndCompletionsMix) {
 // --- ownership ------------------------------------------------------------------------------
 
 TEST_P(DeviceContract, OwnershipMovesWhileIdle) {
-  const AlignedMemory out(unit_);
-  const AlignedMemory in(unit_);
+  const Memory out(unit_);
+  const Memory in(unit_);
   for (std::uint64_t round = 0; round < 10; ++round) {
     fill(out.span());
     std::thread other([&] {
@@ -555,7 +595,7 @@ TEST_P(DeviceContract, OwnershipMovesWhileIdle) {
 
 TEST_P(DeviceContract, MayBeDestroyedByAnotherThread) {
   std::thread owner([&] {
-    const AlignedMemory out(unit_);
+    const Memory out(unit_);
     EXPECT_EQ(write(0, out.span()), 0);
     device_->wait(now() + kMillisecond);
   });
@@ -571,7 +611,7 @@ TEST_P(DeviceContract, AgreesWithAModelUnderARandomWorkload) {
   const std::size_t span_units = kDeviceBytes / unit_ / kSlots;  // each slot has a region, moving
   std::vector<std::byte> model = contents();
   struct Slot {
-    AlignedMemory buffer;
+    Memory buffer;
     IoKind kind = IoKind::flush;
     std::uint64_t position = 0;
     std::size_t length = 0;
@@ -579,7 +619,7 @@ TEST_P(DeviceContract, AgreesWithAModelUnderARandomWorkload) {
   };
   std::vector<Slot> slots;
   slots.reserve(kSlots);
-  for (std::size_t i = 0; i < kSlots; ++i) slots.push_back(Slot{AlignedMemory(unit_ * 9)});
+  for (std::size_t i = 0; i < kSlots; ++i) slots.push_back(Slot{Memory(unit_ * 9)});
 
   std::uint32_t started = 0;
   std::size_t in_flight = 0;

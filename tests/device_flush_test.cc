@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <fstream>
 #include <optional>
 #include <span>
@@ -27,7 +28,13 @@ std::optional<std::uint64_t> flushes_of(const std::string& device) {
   return value;
 }
 
-class DeviceFlush : public testing::TestWithParam<DeviceKind> {
+struct Way {
+  const char* name;
+  DeviceKind kind;
+  bool announces = false;  // the buffer
+};
+
+class DeviceFlush : public testing::TestWithParam<Way> {
  protected:
   void SetUp() override {
     write_file(directory_ / "disk", std::size_t{1} << 20U);
@@ -36,12 +43,17 @@ class DeviceFlush : public testing::TestWithParam<DeviceKind> {
     loop_ = std::move(*attached);
     OpenOptions options;
     options.path = loop_->path();
-    options.kind = GetParam();
+    options.kind = GetParam().kind;
     auto opened = open_device(options);
     if (!opened) GTEST_SKIP() << opened.error().message();
     device_ = std::move(opened->device);
     if (!device_->limits().volatile_cache || !flushes_of(loop_->path())) {
       GTEST_SKIP() << "this kernel's loop devices have no cache, or don't count flushes";
+    }
+    if (!GetParam().announces) return;
+    const std::array regions{buffer_.span()};
+    if (const int os_error = device_->use_memory(regions); os_error != 0) {
+      GTEST_SKIP() << "memory refused: " << std::strerror(os_error);
     }
   }
 
@@ -63,15 +75,15 @@ class DeviceFlush : public testing::TestWithParam<DeviceKind> {
 
   TempDir directory_;
   std::optional<LoopDevice> loop_;
-  std::unique_ptr<Device> device_;
   AlignedMemory buffer_{4096};
+  std::unique_ptr<Device> device_;  // destroyed before the memory that it was told of
 };
 
-INSTANTIATE_TEST_SUITE_P(Both, DeviceFlush, testing::Values(DeviceKind::uring, DeviceKind::threads),
-                         [](const auto& parameter) {
-                           return std::string(parameter.param == DeviceKind::uring ? "Uring"
-                                                                                   : "Threads");
-                         });
+INSTANTIATE_TEST_SUITE_P(All, DeviceFlush,
+                         testing::Values(Way{"Uring", DeviceKind::uring},
+                                         Way{"UringRegistered", DeviceKind::uring, true},
+                                         Way{"Threads", DeviceKind::threads}),
+                         [](const auto& parameter) { return std::string(parameter.param.name); });
 
 TEST_P(DeviceFlush, AFlushFlushes) { EXPECT_GE(flushes_during(IoKind::flush, false), 1U); }
 

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -31,7 +32,8 @@ struct RingOperation {
   IoKind kind = IoKind::read;
   bool durable = false;  // writes: RWF_DSYNC
   std::uint64_t position_bytes = 0;
-  std::span<const iovec> vectors;  // none for a flush
+  std::span<const iovec> vectors;            // none for a flush
+  std::optional<std::uint32_t> buffer = {};  // the registered one that the only vector lies in
 };
 
 struct RingResult {
@@ -42,6 +44,11 @@ struct RingResult {
 class RawRing {
  public:
   virtual ~RawRing() = default;
+
+  // Registers buffers instead of those that were; none = lets go of them. The kernel pins them.
+  // 0 or a negative errno; then none is registered. Precondition: no operation is under way but a
+  // wake.
+  [[nodiscard]] virtual int register_buffers(std::span<const iovec> buffers) = 0;
 
   // Precondition: fewer operations are queued than `entries` said at opening.
   virtual void queue(const RingOperation& operation) = 0;

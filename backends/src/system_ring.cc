@@ -4,15 +4,17 @@
 // IORING_FEAT_EXT_ARG); every operation used here is older than that. Results are never dropped
 // (IORING_FEAT_NODROP).
 //
-// The file is registered, which saves a reference count per operation; where that is refused, it
-// goes without. Buffers are not registered: they are the caller's, come and go with each request,
-// and pinning them would need to be known to the Device interface.
+// The file is registered, which saves a reference count per operation; buffers that the caller
+// announces are, which saves pinning their pages at each operation. Where either is refused, it
+// goes without. Buffers also need Linux 5.13 (IORING_FEAT_RSRC_TAGS): before that, registering
+// waits for every operation under way, and the wake operation has no end.
 #include <fmt/format.h>
 #include <liburing.h>
 
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "monotonic.h"
 #include "raw_ring.h"
@@ -60,8 +62,10 @@ class SystemRing final : public RawRing {
  public:
   SystemRing(io_uring ring, int fd, int wake_fd) : ring_(ring), fd_(fd), wake_fd_(wake_fd) {}
   ~SystemRing() override {
-    // Lets go of the file now; closing alone does so only when the kernel gets round to it.
+    // Lets go of file and memory now, if this is the owner; else, and by closing alone, the kernel
+    // does so when it gets round to it.
     if (registered_) io_uring_unregister_files(&ring_);
+    if (has_buffers_) io_uring_unregister_buffers(&ring_);
     io_uring_queue_exit(&ring_);
   }
   SystemRing(const SystemRing&) = delete;
@@ -87,21 +91,25 @@ class SystemRing final : public RawRing {
     return static_cast<int>(result.result);
   }
 
+  int register_buffers(std::span<const iovec> buffers) override {
+    if (std::exchange(has_buffers_, false)) {
+      const int result = io_uring_unregister_buffers(&ring_);
+      if (result < 0) return result;
+    }
+    if (buffers.empty()) return 0;
+    if ((ring_.features & IORING_FEAT_RSRC_TAGS) == 0) return -EOPNOTSUPP;
+    const int result =
+        io_uring_register_buffers(&ring_, buffers.data(), static_cast<unsigned>(buffers.size()));
+    has_buffers_ = result == 0;
+    return result;
+  }
+
   void queue(const RingOperation& operation) override {
     io_uring_sqe* entry = next_entry(operation.id);
-    const auto vectors = static_cast<unsigned>(operation.vectors.size());
-    const int fd = registered_ ? 0 : fd_;
-    switch (operation.kind) {
-      case IoKind::read:
-        io_uring_prep_readv(entry, fd, operation.vectors.data(), vectors, operation.position_bytes);
-        break;
-      case IoKind::write:
-        io_uring_prep_writev2(entry, fd, operation.vectors.data(), vectors,
-                              operation.position_bytes, operation.durable ? RWF_DSYNC : 0);
-        break;
-      case IoKind::flush:
-        io_uring_prep_fsync(entry, fd, IORING_FSYNC_DATASYNC);
-        break;
+    if (operation.buffer) {
+      prepare_fixed(entry, operation);
+    } else {
+      prepare(entry, operation);
     }
     if (registered_) io_uring_sqe_set_flags(entry, IOSQE_FIXED_FILE);
     entry->user_data = operation.id;  // the prep functions may have cleared it
@@ -146,6 +154,38 @@ class SystemRing final : public RawRing {
   }
 
  private:
+  void prepare(io_uring_sqe* entry, const RingOperation& operation) const {
+    const auto vectors = static_cast<unsigned>(operation.vectors.size());
+    const int fd = registered_ ? 0 : fd_;
+    switch (operation.kind) {
+      case IoKind::read:
+        io_uring_prep_readv(entry, fd, operation.vectors.data(), vectors, operation.position_bytes);
+        break;
+      case IoKind::write:
+        io_uring_prep_writev2(entry, fd, operation.vectors.data(), vectors,
+                              operation.position_bytes, operation.durable ? RWF_DSYNC : 0);
+        break;
+      case IoKind::flush:
+        io_uring_prep_fsync(entry, fd, IORING_FSYNC_DATASYNC);
+        break;
+    }
+  }
+
+  // One vector, the whole of it in a registered buffer.
+  void prepare_fixed(io_uring_sqe* entry, const RingOperation& operation) const {
+    const int fd = registered_ ? 0 : fd_;
+    const iovec& vector = operation.vectors.front();
+    const auto length = static_cast<unsigned>(vector.iov_len);
+    const auto buffer = static_cast<int>(*operation.buffer);
+    if (operation.kind == IoKind::read) {
+      io_uring_prep_read_fixed(entry, fd, vector.iov_base, length, operation.position_bytes,
+                               buffer);
+      return;
+    }
+    io_uring_prep_write_fixed(entry, fd, vector.iov_base, length, operation.position_bytes, buffer);
+    if (operation.durable) entry->rw_flags = RWF_DSYNC;
+  }
+
   io_uring_sqe* next_entry(std::uint64_t id) {
     io_uring_sqe* entry = io_uring_get_sqe(&ring_);
     SEQWAL_CHECK(entry != nullptr);
@@ -156,7 +196,8 @@ class SystemRing final : public RawRing {
   io_uring ring_;
   int fd_;
   int wake_fd_;
-  bool registered_ = false;
+  bool registered_ = false;  // the file
+  bool has_buffers_ = false;
 };
 
 // 0 or a negative errno. Flags that this kernel does not know are refused with EINVAL.

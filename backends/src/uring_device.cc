@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cstring>
 #include <numeric>
@@ -85,13 +86,47 @@ void UringDevice::attach() {
   owner_ = me;
   ring_.reset();
   wake_armed_ = false;
+  memory_registered_ = false;
   queued_.clear();
   auto opened = factory_(file_.fd(), wake_file_.fd(), limits_.depth + 1);
   if (opened) {
     ring_ = std::move(opened->ring);
+    (void)register_memory();  // where that is refused, it goes without
   } else {
     ring_error_ = opened.error().os_error != 0 ? opened.error().os_error : EIO;
   }
+}
+
+// 0 or an errno value.
+int UringDevice::register_memory() {
+  memory_registered_ = false;
+  if (ring_ == nullptr) return ring_error_;
+  const int result = ring_->register_buffers(memory_);
+  memory_registered_ = result == 0;
+  return -result;
+}
+
+int UringDevice::use_memory(std::span<const std::span<std::byte>> regions) {
+  SEQWAL_REQUIRE(in_flight_ == 0);
+  memory_.clear();
+  attach();
+  for (const std::span<std::byte> region : regions) {
+    memory_.push_back({.iov_base = region.data(), .iov_len = region.size()});
+  }
+  return register_memory();
+}
+
+// Which announced region a transfer of one piece lies in, the whole of it.
+std::optional<std::uint32_t> UringDevice::buffer_of(std::span<const iovec> vectors) const {
+  if (!memory_registered_ || vectors.size() != 1) return std::nullopt;
+  const auto begin = std::bit_cast<std::uintptr_t>(vectors.front().iov_base);
+  for (std::size_t i = 0; i < memory_.size(); ++i) {
+    const auto region = std::bit_cast<std::uintptr_t>(memory_[i].iov_base);
+    if (begin >= region && begin - region + vectors.front().iov_len <= memory_[i].iov_len) {
+      return static_cast<std::uint32_t>(i);
+    }
+  }
+  return std::nullopt;
 }
 
 std::size_t UringDevice::submit(std::span<const IoRequest> requests) {
@@ -128,6 +163,7 @@ void UringDevice::issue(std::uint32_t slot) {
   if (request.kind != IoKind::flush) {
     operation.position_bytes = request.transfer.position().value;
     operation.vectors = request.rest();
+    operation.buffer = buffer_of(operation.vectors);
   }
   ring_->queue(operation);
   queued_.push_back(slot);

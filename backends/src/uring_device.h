@@ -9,6 +9,8 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -43,6 +45,7 @@ class UringDevice final : public Device {
   std::size_t reap(std::span<IoCompletion> completions) override;
   void wait(Nanoseconds deadline) override;
   void wake() override;
+  int use_memory(std::span<const std::span<std::byte>> regions) override;
 
  private:
   enum class WakeState : std::uint32_t { awake, asleep, notified };
@@ -50,6 +53,8 @@ class UringDevice final : public Device {
   UringDevice(File file, File wake_file, const DeviceLimits& limits, RingFactory factory);
 
   void attach();
+  int register_memory();
+  [[nodiscard]] std::optional<std::uint32_t> buffer_of(std::span<const iovec> vectors) const;
   void start(const IoRequest& request);
   void issue(std::uint32_t slot);
   void collect();
@@ -73,6 +78,8 @@ class UringDevice final : public Device {
   std::vector<std::uint64_t> queued_;  // ids in the order they were queued; the last ones may
                                        // still be in the ring's queue
   std::size_t in_flight_ = 0;          // accepted, not reaped
+  std::vector<iovec> memory_;          // as it was announced
+  bool memory_registered_ = false;     // all of it, with ring_
   std::unique_ptr<RawRing> ring_;
   std::uint64_t owner_ = 0;  // the thread that ring_ was made by and for
   int ring_error_ = 0;       // why there is no ring

@@ -29,10 +29,12 @@ struct Subject {
 struct Implementation {
   std::string name;
   std::function<Subject()> make;
+  bool announces = false;  // the memory of its tests is announced to it
 };
 
 // io_uring and threads, on a file and on a loop device, both also harassed by short and interrupted
-// system calls; memory with alignments of 512, 4096 and 16384, in order and shuffled.
+// system calls, io_uring also with registered buffers; memory with alignments of 512, 4096 and
+// 16384, in order and shuffled.
 [[nodiscard]] std::vector<Implementation> implementations();
 
 }  // namespace seqwal::testing_support

@@ -149,7 +149,15 @@ class FaultyRing final : public RawRing {
   FaultyRing(std::unique_ptr<RawRing> real, std::shared_ptr<RingScript> script, int fd)
       : real_(std::move(real)), script_(std::move(script)), fd_(fd) {}
 
+  int register_buffers(std::span<const iovec> buffers) override {
+    if (buffers.empty()) return real_->register_buffers(buffers);
+    ++script_->registrations;
+    if (script_->register_refusal != 0) return script_->register_refusal;
+    return real_->register_buffers(buffers);
+  }
+
   void queue(const RingOperation& operation) override {
+    if (operation.buffer) ++script_->fixed_operations;
     const RawCall call{.number = script_->operations++,
                        .kind = operation.kind,
                        .durable = operation.durable,

@@ -94,7 +94,10 @@ struct RingScript {
   bool submit_always_refused = false;
   int submit_refusal = 0;         // with that
   std::deque<int> setup_results;  // each set-up uses one up: nonzero = refused with it
+  int register_refusal = 0;       // buffers are refused with that
   std::uint64_t setups = 0;
+  std::uint64_t registrations = 0;     // of buffers, not counting letting go
+  std::uint64_t fixed_operations = 0;  // with a registered buffer
   std::uint64_t operations = 0;
 };
 

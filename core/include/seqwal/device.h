@@ -22,11 +22,12 @@
 //     caller treats the device as failed; nothing is retried as if it were clean.
 //  9. Tokens come back untouched. The caller puts slot and generation into them, so that a stray
 //     completion is caught.
+// 10. use_memory is an announcement, and changes nothing but the cost of transfers.
 //
-// Threads: submit, reap and wait are called by one thread at a time (the one that owns the device);
-// ownership may move to another thread while nothing is in flight. limits and wake: any thread.
-// Lifetime: destroy only when nothing is in flight, or call it a leak: an implementation never
-// frees what the kernel may still write to.
+// Threads: submit, reap, wait and use_memory are called by one thread at a time (the one that owns
+// the device); ownership may move to another thread while nothing is in flight. limits and wake:
+// any thread. Lifetime: destroy only when nothing is in flight, or call it a leak: an
+// implementation never frees what the kernel may still write to.
 #ifndef SEQWAL_DEVICE_H
 #define SEQWAL_DEVICE_H
 
@@ -106,6 +107,17 @@ class Device {
   // or at `deadline` (on the Host's clock; kNever = no deadline), whichever is first. May return
   // early for no reason.
   virtual void wait(Nanoseconds deadline) = 0;
+
+  // Announces that most transfers will be to and from `regions`, so that a device may prepare them
+  // once instead of each time; any other memory may be used all the same. Replaces what was
+  // announced before; none = takes it back. Regions stay the caller's, and stay mapped until the
+  // next call or the device's destruction: what comes to stand at their addresses later would be
+  // taken for them. Precondition: nothing in flight. Returns 0, or an errno value: why a device
+  // that would prepare them does without, by which nothing is lost. Cost: all of it may be touched
+  // and pinned, a millisecond or two for 8 MiB; a device may do that anew when its owner changes.
+  [[nodiscard]] virtual int use_memory(std::span<const std::span<std::byte>> /*regions*/) {
+    return 0;
+  }
 
   // Ends the current wait(), or else the next one; what its caller did before is seen after that
   // wait(). Any thread; cheap when called twice.
