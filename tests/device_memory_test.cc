@@ -1,10 +1,11 @@
-// Memory that is announced to a device: what io_uring makes of it, and what becomes of it when that
-// is refused.
+// Memory that is announced to a device: what io_uring makes of it, what becomes of it when that is
+// refused, and what the log announces.
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <bit>
 #include <cerrno>
 #include <cstdint>
@@ -18,8 +19,12 @@
 
 #include "backends/src/file.h"
 #include "backends/src/uring_device.h"
+#include "seqwal/backends/log_thread.h"
+#include "seqwal/backends/posix_host.h"
 #include "seqwal/device.h"
+#include "seqwal/log.h"
 #include "tests/support/faulty_io.h"
+#include "tests/support/log_world.h"
 #include "tests/support/temp.h"
 
 namespace seqwal::testing_support {
@@ -191,6 +196,105 @@ TEST_F(UringMemory, OnceTakenBackTheSameAddressesMayBeOtherMemory) {
   EXPECT_TRUE(std::ranges::equal(back.span(), bytes));
   EXPECT_EQ(fixed(), 0U);
   ::munmap(at, kUnit);
+}
+
+// --- the log --------------------------------------------------------------------------------
+
+// Creates a log, appends through its thread, reads it back. What the log had to say goes to
+// `events`.
+void run_log(Device& device, EventRecorder& events) {
+  constexpr std::size_t kRecords = 50;
+  PosixHost host;
+  const LogOptions options{.blocks = 4, .slots = 64};
+  ASSERT_TRUE(create_log(device, host, {.capacity_bytes = kBytes}));
+  std::atomic<std::size_t> durable{0};
+  {
+    auto log = Log::open(device, host, options, &events);
+    ASSERT_TRUE(log);
+    ASSERT_TRUE((*log)->recover([](const RecoveredRecord&) { return true; }));
+    ASSERT_TRUE((*log)->reset());
+    LogThread thread(**log, device, host);
+    for (std::size_t i = 0; i < kRecords; ++i) {
+      const auto told = [&](const AppendResult& result) {
+        if (result.status == AppendStatus::durable) ++durable;
+      };
+      ASSERT_TRUE((*log)->append_wait(make_body(i, 1 + i * 300), told));
+    }
+    ASSERT_TRUE(thread.close());
+  }
+  EXPECT_EQ(durable, kRecords);
+  std::size_t found = 0;
+  auto log = Log::open(device, host, options);
+  ASSERT_TRUE(log);
+  ASSERT_TRUE((*log)->recover([&](const RecoveredRecord& record) {
+    const auto body = make_body(found, 1 + found * 300);
+    EXPECT_TRUE(std::ranges::equal(record.body, body)) << found;
+    ++found;
+    return true;
+  }));
+  EXPECT_EQ(found, kRecords);
+}
+
+TEST_F(UringMemory, TheLogWritesFromIt) {
+  EventRecorder events;
+  run_log(*device_, events);
+  EXPECT_EQ(script_->registrations, 1U);
+  EXPECT_GT(fixed(), 0U);
+  EXPECT_EQ(events.count(EventKind::memory_unprepared), 0U);
+}
+
+TEST_F(UringMemory, TheLogSaysOnceThatItGoesWithout) {
+  script_->register_refusal = -ENOMEM;
+  EventRecorder events;
+  run_log(*device_, events);
+  EXPECT_EQ(script_->registrations, 1U);
+  EXPECT_EQ(fixed(), 0U);
+  ASSERT_EQ(events.count(EventKind::memory_unprepared), 1U);
+  const auto told = std::ranges::find(events.events, EventKind::memory_unprepared, &Event::kind);
+  EXPECT_EQ(told->os_error, ENOMEM);
+}
+
+TEST(LogMemory, IsAnnouncedAtTheFirstPollAndTakenBackAtTheEnd) {
+  LogWorld world({.log = {.blocks = 4, .slots = 64}});
+  EXPECT_EQ(world.device().memory_calls(), 0U);
+  world.poll();
+  ASSERT_EQ(world.device().memory().size(), 1U);
+  EXPECT_EQ(world.device().memory().front().size(), std::size_t{4} * 256 * 1024);
+  const std::uint64_t headers = world.device().counts().writes;
+  for (std::size_t i = 0; i < 10; ++i) {
+    world.append(1 + i * 100);
+    world.run();
+  }
+  EXPECT_EQ(world.device().writes_from_memory(), world.device().counts().writes - headers);
+  EXPECT_EQ(world.device().memory_calls(), 1U);
+  world.close();
+  EXPECT_TRUE(world.device().memory().empty());
+  EXPECT_EQ(world.device().memory_calls(), 2U);
+}
+
+TEST(LogMemory, IsTakenBackFromALogThatFailed) {
+  LogWorld world({});
+  world.device().add_fault({.kind = IoKind::write, .nth = 1});
+  world.append(100);
+  world.run();
+  ASSERT_TRUE(world.log().failure().has_value());
+  EXPECT_FALSE(world.device().memory().empty());
+  world.close();
+  EXPECT_TRUE(world.device().memory().empty());
+}
+
+TEST(LogMemory, IsTakenBackFromALogThatIsDestroyedBeforeItFinished) {
+  MemoryDevice device(64 << 10);
+  ManualHost host;
+  ASSERT_TRUE(create_log(device, host, {.capacity_bytes = 64 << 10}));
+  auto log = Log::open(device, host, {.blocks = 2, .slots = 16});
+  ASSERT_TRUE(log);
+  ASSERT_TRUE((*log)->recover([](const RecoveredRecord&) { return true; }));
+  ASSERT_TRUE((*log)->reset());
+  (void)(*log)->poll(host.now());
+  ASSERT_FALSE(device.memory().empty());
+  log->reset();
+  EXPECT_TRUE(device.memory().empty());
 }
 
 }  // namespace

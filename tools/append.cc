@@ -150,11 +150,15 @@ class AppendEvents final : public EventSink {
   void on_event(const Event& event) override {
     warnings_.on_event(event);
     if (event.kind == EventKind::failed) stop_.request();
+    if (event.kind == EventKind::memory_unprepared) memory_error_ = event.os_error;
   }
+  // Why the device does without registered memory, an errno value. Not while the log runs.
+  [[nodiscard]] int memory_error() const { return memory_error_; }
 
  private:
   WarningSink warnings_;
   Stop& stop_;
+  int memory_error_ = 0;
 };
 
 // Waits while the log is busy, but not when it is full: nobody trims it here.
@@ -278,8 +282,16 @@ Result<bool> may_start_anew(Log& log, const AppendFlags& flags) {
   return true;
 }
 
+// Beside the other features that were refused.
+void note_memory(OpenedDevice& opened, int os_error) {
+  if (os_error == 0) return;
+  if (!opened.kind_reason.empty()) opened.kind_reason += "; ";
+  opened.kind_reason += fmt::format("memory not registered: {}{}", std::strerror(os_error),
+                                    os_error == ENOMEM ? " (locked-memory limit, ulimit -l)" : "");
+}
+
 Exit append(const AppendFlags& flags) {
-  const auto opened = open_log_device(flags, Access::read_write);
+  auto opened = open_log_device(flags, Access::read_write);
   if (!opened) return explain(opened.error(), flags.path);
   PosixHost host;
   Stop stop;
@@ -302,6 +314,7 @@ Exit append(const AppendFlags& flags) {
     const auto start = (*log)->reset();
     if (!start) return explain(start.error(), flags.path);
     ending = append_all(**log, *opened->device, input, *record, ledger);
+    note_memory(*opened, events.memory_error());
   }
   return tell(flags, *opened, ledger, explain_ending(ending, ledger, flags.path));
 }

@@ -92,6 +92,8 @@ std::string_view to_string(EventKind kind) {
       return "closed";
     case EventKind::stalled:
       return "stalled";
+    case EventKind::memory_unprepared:
+      return "memory-unprepared";
   }
   return "unknown";
 }

@@ -1,6 +1,7 @@
 #include "seqwal/log.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <utility>
@@ -69,6 +70,9 @@ class Log::Impl {
 
   Impl(Device& device, Host& host, const LogOptions& options, EventSink* events,
        const HeaderState& found);
+  ~Impl();
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
 
   [[nodiscard]] const HeaderState& headers() const { return headers_.state(); }
   [[nodiscard]] Result<RecoveryReport> recover(
@@ -113,6 +117,8 @@ class Log::Impl {
   [[nodiscard]] bool waits_for_device() const { return io_.in_flight() > 0 && !gave_up_; }
   void acknowledge(const SealedBlock& block, std::uint32_t number, AppendStatus status);
   void notify_room();
+  void announce_memory();
+  void withdraw_memory();
   void emit(const Event& event) const {
     if (events_ != nullptr) events_->on_event(event);
   }
@@ -135,6 +141,7 @@ class Log::Impl {
   bool room_made_ = false;
   bool gave_up_ = false;  // on what is in flight: it counts for nothing any more
   bool close_postponed_ = false;
+  bool memory_announced_ = false;
   Offset end_;  // end of the last durable record
 
   // Written by the polling thread, read by any.
@@ -172,6 +179,28 @@ Log::Impl::Impl(Device& device, Host& host, const LogOptions& options, EventSink
                .window_step_bytes = options.window_step_bytes}),
       trimmer_(geometry_, headers_, io_, events) {
   trimmed_.store(headers_.durable_trim().value, std::memory_order_relaxed);
+}
+
+// With something in flight the device is stopped for good, and touches nothing any more.
+Log::Impl::~Impl() {
+  if (io_.in_flight() == 0) withdraw_memory();
+}
+
+// At the first poll: a device may do this anew for each thread that owns it.
+void Log::Impl::announce_memory() {
+  const std::array regions{buffer_.block_memory()};
+  memory_announced_ = true;
+  if (const int os_error = device_.use_memory(regions); os_error != 0) {
+    emit({.kind = EventKind::memory_unprepared,
+          .offset = kNoOffset,
+          .value = 0,
+          .os_error = os_error});
+  }
+}
+
+// Before it is freed: the device would take what comes to stand there for the same.
+void Log::Impl::withdraw_memory() {
+  if (std::exchange(memory_announced_, false)) (void)device_.use_memory({});
 }
 
 void Log::Impl::set_state(State next) {
@@ -320,6 +349,7 @@ Nanoseconds Log::Impl::poll(Nanoseconds now) {
     return now;
   }
   poller_.store(host_.self(), std::memory_order_relaxed);
+  if (!memory_announced_) announce_memory();
   doorbell_.awake();
   watch_.advance(now);
   reap();
@@ -515,6 +545,7 @@ void Log::Impl::finish_close() {
   if (!graceful) trimmer_.refuse_all(ErrorCode::log_failed);
   emit({.kind = EventKind::closed, .offset = end_, .value = graceful ? 1 : 0});
   room_made_ = true;
+  withdraw_memory();
   set_state(State::closed);
 }
 

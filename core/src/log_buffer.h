@@ -55,6 +55,9 @@ class BasicLogBuffer {
   // Before the first append: where the log starts, and how far block writes may extend.
   void start(Offset first, Offset space_end);
 
+  // The memory of all blocks, for the device to know.
+  [[nodiscard]] std::span<std::byte> block_memory() const { return memory_.span(); }
+
   // Any thread. The record is appended when this returns an offset. `callback` is taken only then.
   // Precondition: body not empty, and fits in the section.
   [[nodiscard]] std::expected<Offset, Refusal> append(std::span<const std::byte> body,

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -273,6 +274,25 @@ TEST_F(Surroundings, AForbiddenIoUringIsReplacedByThreadsWithTheReason) {
   EXPECT_EQ(recovered(), "a\nb\n");
   EXPECT_THAT(run("info", {}, forbidden).out, HasSubstr("threads"));
   expect_refused(3, "io_uring", "append", {"--reset", "--device", "uring"}, forbidden);
+}
+
+TEST_F(Surroundings, WithoutLockedMemoryItGoesWithoutRegisteredMemoryAndSaysSo) {
+  create("1MiB");
+  ASSERT_EQ(::chmod(log().c_str(), 0666), 0);
+  ASSERT_EQ(::chmod(dir().path().c_str(), 0755), 0);
+  const rlimit little{.rlim_cur = 64 << 10, .rlim_max = 64 << 10};
+  const RunOptions limited{.input = "a\nb\n", .in_child = [&] {
+                             return ::setrlimit(RLIMIT_MEMLOCK, &little) == 0 && become_nobody() &&
+                                    ::access(log().c_str(), R_OK | W_OK) == 0;
+                           }};
+  const Outcome appended = run("append", {"--json"}, limited);
+  if (appended.impossible) GTEST_SKIP() << "cannot become somebody without rights here";
+  ASSERT_THAT(appended, Exits(0));
+  const Json summary = objects(appended).back()["summary"];
+  if (summary["device"] == "threads") GTEST_SKIP() << summary["device_reason"];
+  EXPECT_THAT(summary["device_reason"], HasSubstr("memory not registered"));
+  EXPECT_THAT(summary["device_reason"], HasSubstr("ulimit -l"));
+  EXPECT_EQ(recovered(), "a\nb\n");
 }
 
 TEST_F(Surroundings, AllowedIoUringIsUsed) {

@@ -104,6 +104,23 @@ std::size_t MemoryDevice::submit(std::span<const IoRequest> requests) {
   return taken;
 }
 
+int MemoryDevice::use_memory(std::span<const std::span<std::byte>> regions) {
+  if (in_flight() > 0) {
+    std::fprintf(stderr, "MemoryDevice: use_memory with requests in flight\n");
+    std::abort();
+  }
+  memory_.assign(regions.begin(), regions.end());
+  ++memory_calls_;
+  return use_memory_answer_;
+}
+
+bool MemoryDevice::is_from_memory(const IoSegment& segment) const {
+  return std::ranges::any_of(memory_, [&](std::span<std::byte> region) {
+    return segment.data >= region.data() &&
+           segment.data + segment.length_bytes <= region.data() + region.size();
+  });
+}
+
 void MemoryDevice::accept(const IoRequest& request) {
   Pending pending;
   pending.io = {.token = request.token,
@@ -124,6 +141,10 @@ void MemoryDevice::accept(const IoRequest& request) {
   pending.fault = next_fault(request.kind);
   if (request.kind == IoKind::flush) pending.submitted_at = ++moment_;
   if (request.kind == IoKind::write) {
+    if (std::ranges::all_of(request.segments,
+                            [this](const auto& s) { return is_from_memory(s); })) {
+      ++writes_from_memory_;
+    }
     if (check_buffers_) pending.buffer_hash = hash_of(request.segments);
     if (payload_moment_ == PayloadMoment::at_submit) {
       for (const IoSegment& segment : request.segments) {

@@ -90,6 +90,8 @@ class MemoryDevice final : public Device {
   std::size_t reap(std::span<IoCompletion> completions) override;
   void wait(Nanoseconds deadline) override;
   void wake() override;
+  // Checks what the contract demands, and remembers.
+  int use_memory(std::span<const std::span<std::byte>> regions) override;
 
   // --- control
   void set_order(CompletionOrder order, std::uint64_t seed = 1);
@@ -97,6 +99,7 @@ class MemoryDevice final : public Device {
   void set_check_buffers(bool on) { check_buffers_ = on; }
   void set_wait_mode(WaitMode mode) { wait_mode_ = mode; }
   void add_fault(const InjectedFault& fault);
+  void set_use_memory_answer(int os_error) { use_memory_answer_ = os_error; }
   // The process is gone: what is in flight never completes, nothing more is accepted or reaped.
   void abandon();
 
@@ -113,6 +116,10 @@ class MemoryDevice final : public Device {
   [[nodiscard]] const std::vector<std::byte>& durable_image() const;
   [[nodiscard]] const IoCounts& counts() const { return counts_; }
   [[nodiscard]] std::uint64_t idle_waits() const { return idle_waits_; }
+  [[nodiscard]] const std::vector<std::span<std::byte>>& memory() const { return memory_; }
+  [[nodiscard]] std::uint64_t memory_calls() const { return memory_calls_; }
+  // Writes that came from it.
+  [[nodiscard]] std::uint64_t writes_from_memory() const { return writes_from_memory_; }
   [[nodiscard]] std::size_t in_flight() const { return pending_.size() + done_.size(); }
 
  private:
@@ -139,6 +146,7 @@ class MemoryDevice final : public Device {
   };
 
   void accept(const IoRequest& request);
+  [[nodiscard]] bool is_from_memory(const IoSegment& segment) const;
   void forbid_overlap(const PendingIo& io) const;
   [[nodiscard]] std::optional<InjectedFault> next_fault(IoKind kind);
   void count(const PendingIo& io);
@@ -172,6 +180,10 @@ class MemoryDevice final : public Device {
   std::vector<InjectedFault> faults_;  // nth counts down
   IoCounts counts_;
   std::uint64_t idle_waits_ = 0;
+  std::vector<std::span<std::byte>> memory_;  // announced
+  std::uint64_t memory_calls_ = 0;
+  std::uint64_t writes_from_memory_ = 0;
+  int use_memory_answer_ = 0;
 
   std::mutex wake_mutex_;  // of woken_
   std::condition_variable woken_changed_;

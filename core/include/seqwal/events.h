@@ -23,6 +23,7 @@ enum class EventKind : std::uint8_t {
   closed,               // offset: end of the log, value: 1 = graceful
   stalled,              // a request is in flight for a tenth of the append deadline. offset: as of
                         // `failed`, value: for how long, nanoseconds. Once a stall
+  memory_unprepared,    // os_error: why the device could not prepare block memory, and does without
 };
 
 [[nodiscard]] std::string_view to_string(EventKind kind);

@@ -17,7 +17,9 @@
 //
 // and stands ready-made in backends (LogThread).
 //
-// Memory is fixed at open: `blocks` × 256 KiB of block memory, `slots` × 64 bytes.
+// Memory is fixed at open: `blocks` × 256 KiB of block memory, `slots` × 64 bytes. From the first
+// poll until the log has finished the device knows of block memory (Device::use_memory), and may
+// pin it.
 //
 // A device that does not answer. When a request of a running log has been in flight for the append
 // deadline, the log fails as a whole and waits for nothing any more: trims are refused, every
