@@ -29,6 +29,8 @@ bool strikes(FaultTarget target, IoKind kind) {
       return kind == IoKind::flush;
     case FaultTarget::read:
       return kind == IoKind::read;
+    case FaultTarget::none:
+      return false;
     case FaultTarget::any:
       break;
   }
@@ -365,6 +367,7 @@ std::int64_t Disk::raw_result(Pending& pending) {
     case Fault::none:
     case Fault::flush_error:
     case Fault::flush_lies:
+    case Fault::forged:
       break;
   }
   return left;
@@ -600,6 +603,11 @@ std::vector<DiskWrite> Disk::uncertain_writes() const {
 void Disk::put(std::uint64_t position, std::span<const std::byte> bytes) {
   std::memcpy(stable_.data() + position, bytes.data(), bytes.size());
   if (has_cache_) std::memcpy(visible_.data() + position, bytes.data(), bytes.size());
+}
+
+void Disk::forge(std::uint64_t position, std::span<const std::byte> bytes) {
+  strike(Fault::forged, position);
+  put(position, bytes);
 }
 
 void Disk::replace_contents(std::span<const std::byte> image) {

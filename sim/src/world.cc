@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <utility>
 
@@ -117,6 +118,7 @@ class Run final : public EventSink {
   // The process, on a fiber.
   void process();
   [[nodiscard]] bool create(SimDevice& device);
+  void forge();
   [[nodiscard]] bool trim_offline(SimDevice& device);
   [[nodiscard]] bool recover(Log& log, SimDevice& device);
   [[nodiscard]] bool recover_again(SimDevice& device);
@@ -288,6 +290,10 @@ void Run::process() {
     return;
   }
   if (!oracle_.created() && !create(*device)) return;
+  if (std::ranges::find(plan_.disk.faults, Fault::forged) != plan_.disk.faults.end() &&
+      choices_.one_in(Stream::fault, 8, "forge")) {
+    forge();
+  }
   if (plan_.trims_offline && choices_.one_in(Stream::workload, 4, "trim offline") &&
       !trim_offline(*device)) {
     return;
@@ -334,6 +340,37 @@ bool Run::create(SimDevice& device) {
   }
   oracle_.create_done(plan_.capacity);
   return true;
+}
+
+// Where a record stands or the next one could, stands now what only its length gives away.
+void Run::forge() {
+  const auto reading = naive_read(disk_.visible(), NaiveMode::standard);
+  if (!reading) return;
+  const std::size_t count = reading->records.size();
+  const std::size_t index = choices_.choose(Stream::fault, count + 1, "forge at");
+  const Offset offset = index < count ? Offset{reading->records[index].offset}
+                                      : round_up_to_block(Offset{reading->end});
+  const Geometry geometry(plan_.capacity);
+  const std::int64_t left = geometry.left_in_cycle(offset);
+  if (left < kRecordHeaderBytes) return;
+  const std::array<std::int64_t, 8> lengths = {
+      left,        left + 1,
+      left + 4096, left - 1,
+      left / 2,    kRecordHeaderBytes,
+      0xFFFFFFFF,  std::int64_t{kMaxBodyBytes} + kRecordHeaderBytes + 1};
+  const std::int64_t length =
+      lengths.at(choices_.choose(Stream::fault, lengths.size(), "length of the forgery"));
+  std::array<std::byte, kRecordHeaderBytes> bytes{};
+  encode_record_header(
+      {.kind = choices_.choose(Stream::fault, 2, "forged padding") == 1 ? RecordKind::padding
+                                                                        : RecordKind::data,
+       .body_length_bytes =
+           static_cast<std::uint32_t>(std::max<std::int64_t>(length - kRecordHeaderBytes, 0)),
+       .offset = offset,
+       .body_checksum = 0},
+      bytes);
+  if (choices_.choose(Stream::fault, 2, "forged badly") == 1) bytes.back() ^= std::byte{1};
+  disk_.forge(geometry.position(offset).value, bytes);
 }
 
 bool Run::trim_offline(SimDevice& device) {

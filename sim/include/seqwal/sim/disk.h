@@ -108,6 +108,8 @@ class Disk {
   void heal();
   // Faults may strike again, with a new budget.
   void arm();
+  // Somebody else wrote these bytes there, durably: the fault of that name.
+  void forge(std::uint64_t position, std::span<const std::byte> bytes);
 
   // --- exhaustive runs: who decides is the caller, not a choice
   [[nodiscard]] std::vector<DiskWrite> uncertain_writes() const;

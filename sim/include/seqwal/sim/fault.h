@@ -37,11 +37,12 @@ enum class Fault : std::uint8_t {
   stale_read,   // a read gives what stood there before
   flush_lies,   // says it is well, and persists nothing
   lost_write,   // says it is well, and writes nothing
+  forged,       // what looks like a record, but for its length, stands where recovery looks
 };
-inline constexpr std::size_t kFaults = 18;
+inline constexpr std::size_t kFaults = 19;
 
 // Of what a request is.
-enum class FaultTarget : std::uint8_t { transfer, write, flush, read, any };
+enum class FaultTarget : std::uint8_t { transfer, write, flush, read, any, none };
 
 struct FaultInfo {
   Fault fault;
@@ -69,6 +70,7 @@ inline constexpr std::array<FaultInfo, kFaults> kFaultTable = {{
     {Fault::stale_read, "stale-read", FaultClass::best_effort, FaultTarget::read},
     {Fault::flush_lies, "flush-lies", FaultClass::best_effort, FaultTarget::flush},
     {Fault::lost_write, "lost-write", FaultClass::best_effort, FaultTarget::write},
+    {Fault::forged, "forged", FaultClass::best_effort, FaultTarget::none},
 }};
 
 [[nodiscard]] constexpr const FaultInfo& info(Fault fault) {
