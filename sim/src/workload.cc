@@ -57,7 +57,7 @@ void Workload::operate() {
         static_cast<Nanoseconds>(1 + choices_.choose(Stream::workload, 20'000, "time")));
   } else {
     const std::uint64_t length = draw_length();
-    append(length, one_in(plan_.wait_one_in, "blocking"));
+    append(length, one_in(plan_.wait_one_in, "blocking") ? kPatience : 0);
   }
 }
 
@@ -78,7 +78,7 @@ std::span<const std::byte> Workload::draw_body(std::uint64_t length) {
   return noise_.subspan(choices_.choose(Stream::workload, places, "body"), length);
 }
 
-void Workload::append(std::uint64_t length, bool wait) {
+void Workload::append(std::uint64_t length, Nanoseconds patience) {
   const std::span<const std::byte> body = draw_body(length);
   std::span<const std::byte> given = body;
   std::size_t long_body = kNoLongBody;
@@ -88,9 +88,9 @@ void Workload::append(std::uint64_t length, bool wait) {
     given = long_bodies_.back();
   }
   const std::uint32_t sum = plan_.own_checksums ? naive_checksum(body) : 0;
-  Result<Offset> offset =
-      wait ? log_.append_wait(given, callback(long_body), scheduler_.now() + kPatience, sum)
-           : log_.append(given, callback(long_body), sum);
+  const Nanoseconds deadline = patience == kNever ? kNever : scheduler_.now() + patience;
+  Result<Offset> offset = patience > 0 ? log_.append_wait(given, callback(long_body), deadline, sum)
+                                       : log_.append(given, callback(long_body), sum);
   if (over() && dead_) return;
   if (!offset) {
     note_refusal(offset.error());
@@ -118,7 +118,7 @@ void Workload::acknowledged(const AppendResult& result, std::size_t long_body) {
     ++operations_;
     in_callback_ = true;
     const std::uint64_t length = 1 + choices_.choose(Stream::workload, 200, "length");
-    append(length, choices_.one_in(Stream::workload, 3, "blocking"));
+    append(length, choices_.one_in(Stream::workload, 3, "blocking") ? kPatience : 0);
     in_callback_ = false;
   }
 }
@@ -166,7 +166,7 @@ void Workload::trim_badly() {
   }
 }
 
-void Workload::begin_trim(Offset offset, bool is_record) {
+bool Workload::begin_trim(Offset offset, bool is_record) {
   const auto accepted = log_.trim(offset, [this, offset, is_record](const Result<Offset>& result) {
     if (dead_) return;
     --trims_pending_;
@@ -181,9 +181,10 @@ void Workload::begin_trim(Offset offset, bool is_record) {
   });
   trace_.note(Happened::trimming, offset.value,
               accepted ? 0 : 1 + static_cast<std::int64_t>(accepted.error().code));
-  if (!accepted) return;
+  if (!accepted) return false;
   ++trims_pending_;
   if (is_record) oracle_.trim_begins(offset);
+  return true;
 }
 
 void Workload::fill_and_drain() {
@@ -197,18 +198,17 @@ void Workload::fill_and_drain() {
       std::max<std::uint64_t>(plan_.capacity / 48, 1000), log_.max_body_bytes());
   for (bool full = false; !full && !over();) {
     const std::uint64_t refused_before = refused_;
-    append(length, false);
+    append(length, 0);
     if (refused_ != refused_before && !ring_full_) scheduler_.sleep(10'000);
     full = ring_full_;
   }
   settle();
   if (over() || log_.failure()) return;
   const std::size_t count = oracle_.acknowledged_in_life();
-  if (count > 0) begin_trim(oracle_.acknowledged_offset(count - 1), true);
-  settle();
-  if (over() || log_.failure()) return;
+  const bool trims = count > 0 && begin_trim(oracle_.acknowledged_offset(count - 1), true);
   ring_full_ = false;
-  append(log_.max_body_bytes(), true);
+  // Waits for the trim, which is all there is to wake it.
+  append(log_.max_body_bytes(), trims ? kNever : kPatience);
   if (ring_full_ && !over()) {
     oracle_.violate(Invariant::i16_everything_resolves,
                     "a log that was trimmed as a whole has no room for the longest record");

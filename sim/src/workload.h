@@ -33,14 +33,15 @@ class Workload {
 
  private:
   void operate();
-  void append(std::uint64_t length, bool wait);
+  // For so long it waits for room.
+  void append(std::uint64_t length, Nanoseconds patience);
   void trim();
   void trim_badly();
   [[nodiscard]] std::uint64_t draw_length();
   [[nodiscard]] std::span<const std::byte> draw_body(std::uint64_t length);
   [[nodiscard]] AppendCallback callback(std::size_t long_body);
   void acknowledged(const AppendResult& result, std::size_t long_body);
-  void begin_trim(Offset offset, bool is_record);
+  bool begin_trim(Offset offset, bool is_record);
   void note_refusal(const Error& error);
   [[nodiscard]] bool over() const { return dead_ || stopped_; }
 
