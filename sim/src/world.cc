@@ -147,6 +147,7 @@ class Run final : public EventSink {
   State phase_ = State::opening;
   bool dead_ = false;
   bool failing_ = false;
+  bool overdue_ = false;  // a request was, and the log may give up on what is in flight
   bool gave_up_ = false;
   Offset durable_then_;
   Offset trimmed_then_;
@@ -172,7 +173,7 @@ State Run::state() const {
 
 void Run::live() {
   phase_ = State::opening;
-  dead_ = failing_ = gave_up_ = closing_ = false;
+  dead_ = failing_ = overdue_ = gave_up_ = closing_ = false;
   steps_ = 0;
   workload_ = nullptr;
   choices_.begin_part();
@@ -515,6 +516,7 @@ void Run::check_deadline(const Log& log) {
   if (dead_ || !has_deadline() || gave_up_ || disk_.in_flight() == 0) return;
   const Nanoseconds age = scheduler_.now() - disk_.in_flight_since();
   if (age < plan_.log.append_deadline) return;
+  overdue_ = true;
   gave_up_ = log.failure().has_value() && log.failure()->os_error == ETIMEDOUT;
   if (!gave_up_ && age < plan_.log.append_deadline * 3 / 2) return;
   gave_up_ = true;
@@ -530,6 +532,12 @@ void Run::check_deadline(const Log& log) {
 // The log is closed, and what it gave up on is still in flight. The process lives on, or dies of
 // it.
 void Run::leave_hanging(Log& log, SimDevice& device) {
+  if (!dead_ && !overdue_) {
+    oracle_.violate(Invariant::i19_buffers_left_alone,
+                    "the log has finished, and the device still has requests of it");
+    stop_world();
+    return;
+  }
   if (choices_.one_in(Stream::workload, 2, "lives on")) {
     while (!dead_ && disk_.next_event() != kNever) {
       device.wait(kNever);
