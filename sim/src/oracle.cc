@@ -525,6 +525,11 @@ void Oracle::check_header_write(const DiskWrite& write) {
       old->stamp > seen.slots.at(1 - target)->stamp) {
     wrong("the newer of two valid headers is being overwritten");
   }
+  // Nor the one that a crash would leave as the newer, whatever stands in a cache.
+  const auto& durable_old = stable.slots.at(target);
+  if (!could_not_be_read && durable_old && other && durable_old->stamp > other->stamp) {
+    wrong("the newer of the two headers on the media is being overwritten");
+  }
   if (!other) {
     wrong("the only valid header is being overwritten");
   } else if (added->stamp <= other->stamp) {
