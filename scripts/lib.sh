@@ -13,6 +13,7 @@ build_packages=(
   libgtest-dev libgmock-dev librapidcheck-dev liblzma-dev
 )
 clang_packages=(clang-19)
+fuzz_packages=(libclang-rt-19-dev)
 check_packages=(clang-format-19 clang-tidy-19 shellcheck)
 coverage_packages=(gcovr)
 

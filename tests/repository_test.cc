@@ -216,6 +216,14 @@ TEST(RepositoryChecks, IncludesOfTheOtherPartsAreJudged) {
                  {"sim/src/disk.cc", "#include \"core/src/log.h\"", "behind the public"},
                  {"tools/append.cc", "#include <CLI/CLI.hpp>", ""},
                  {"tools/append.cc", "#include \"core/src/log.h\"", "behind the public"},
+                 {"tools/append.cc", "#include \"tests/support/temp.h\"", "behind the public"},
+                 {"fuzz/a_fuzz.cc", "#include \"fuzz/support/b.h\"", ""},
+                 {"fuzz/a_fuzz.cc", "#include \"record_input.h\"", ""},
+                 {"fuzz/a_fuzz.cc", "#include \"seqwal/recovery.h\"", ""},
+                 {"fuzz/a_fuzz.cc", "#include \"seqwal/sim/world.h\"", ""},
+                 {"fuzz/a_fuzz.cc", "#include \"seqwal/backends/open.h\"", "the backends"},
+                 {"fuzz/a_fuzz.cc", "#include \"core/src/scanner.h\"", "behind the public"},
+                 {"fuzz/a_fuzz.cc", "#include \"tests/support/naive_log.h\"", "behind the public"},
                  {"tests/log_test.cc", "#include \"core/src/log.h\"", ""}});
 }
 

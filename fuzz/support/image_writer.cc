@@ -1,0 +1,375 @@
+#include "fuzz/support/image_writer.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "seqwal/format.h"
+#include "seqwal/geometry.h"
+
+namespace seqwal::fuzz {
+namespace {
+
+constexpr std::int64_t kBlock = kBlockBytes;
+constexpr std::int64_t kHeader = kRecordHeaderBytes;
+constexpr std::uint8_t kLargeSize = 255;
+constexpr std::uint64_t kLargeBlocks = 1536;
+constexpr std::uint64_t kSlackBytes = 2 * std::uint64_t{kBlockBytes};
+
+// Offsets come close to where they end.
+std::int64_t plus(std::int64_t offset, std::int64_t bytes) {
+  return bytes < 0 ? offset + bytes : saturating_add({offset}, bytes).value;
+}
+
+// Deterministic, never all zero, without a record magic.
+void fill_body(std::span<std::byte> body, std::uint8_t seed) {
+  for (std::size_t i = 0; i < body.size(); ++i) {
+    body[i] = static_cast<std::byte>(seed + i * 7U + 1U);
+  }
+}
+
+class Writer {
+ public:
+  Writer(ByteReader& bytes, ImageMemory& memory, HostileImage& image)
+      : bytes_(bytes),
+        memory_(memory),
+        image_(image),
+        geometry_(image.limits.size_bytes - (image.limits.size_is_exact ? 0 : kSlackBytes)),
+        section_(geometry_.section_bytes()) {}
+
+  void run() {
+    read_origin();
+    const HeaderSpec spec = read_spec();
+    while (!bytes_.empty()) operate();
+    write_slots(spec);
+  }
+
+ private:
+  struct HeaderSpec {
+    std::uint8_t slots = 0;
+    std::uint8_t trim = 0;
+    std::int64_t trim_value = 0;
+    std::uint8_t window = 0;
+    std::uint16_t window_value = 0;
+  };
+  struct Laid {
+    std::int64_t offset = 0;
+    std::int64_t length = 0;  // of the body
+  };
+
+  void read_origin() {
+    const std::array<std::int64_t, 8> origins{
+        0,
+        section_,
+        std::int64_t{1} << 31U,
+        std::int64_t{1} << 32U,
+        std::int64_t{1} << 50U,
+        std::int64_t{1} << 62U,
+        kMaxOffset.value - 3 * section_,
+        kMaxOffset.value - section_ / 2,
+    };
+    const std::uint8_t which = bytes_.u8();
+    start_ = origins.at(which % 8) / section_ * section_;
+    start_ = plus(start_, bytes_.u8() * kBlock % section_);
+    version1_ = which / 8 % 2 == 1;
+    seek(start_);
+  }
+
+  HeaderSpec read_spec() {
+    HeaderSpec spec;
+    spec.slots = bytes_.u8();
+    spec.trim = bytes_.u8();
+    spec.trim_value = bytes_.i64();
+    spec.window = bytes_.u8();
+    spec.window_value = bytes_.u16();
+    return spec;
+  }
+
+  // --- operations
+
+  void operate() {
+    switch (bytes_.u8() % 16) {
+      case 0:
+      case 1:
+        return lay(1 + bytes_.u8());
+      case 2:
+      case 3:
+        return lay(1 + bytes_.u16());
+      case 4:  // around what is left of a block, and of two
+        return lay(kBlock * (1 + bytes_.u8() % 2) - cursor_ % kBlock - 2 * kHeader +
+                   bytes_.u8() % 64);
+      case 5:  // the block write ends
+        return seek(plus(cursor_, kBlock - 1) / kBlock * kBlock);
+      case 6:  // a lost block write
+        return seek(plus(cursor_ / kBlock * kBlock, (1 + bytes_.u8() % 8) * kBlock));
+      case 7:
+        return jump();
+      case 8:
+        return lay_torn();
+      case 9:  // anywhere within two cycles from the start
+        return seek(plus(start_, bytes_.u16() * std::int64_t{64} % (2 * section_)));
+      case 10:  // back
+        return seek(cursor_ - bytes_.u16());
+      case 11:
+        return flip();
+      case 12:
+        return put_raw();
+      case 13:
+        return fail_block();
+      case 14:
+        return lay_stale();
+      default:
+        return seal();
+    }
+  }
+
+  void seek(std::int64_t offset) {
+    cursor_ = std::clamp<std::int64_t>(offset, 0, kMaxOffset.value - 2 * kBlock);
+  }
+
+  // The part of [offset, offset + length) that lies in the section of its cycle.
+  std::span<std::byte> section_bytes(std::int64_t offset, std::int64_t length) {
+    const std::int64_t room = geometry_.left_in_cycle({offset});
+    return memory_.at(geometry_.position({offset}).value,
+                      static_cast<std::size_t>(std::clamp<std::int64_t>(length, 0, room)));
+  }
+
+  void put_header(std::int64_t at, const RecordHeader& header) {
+    std::array<std::byte, kRecordHeaderBytes> encoded{};
+    encode_record_header(header, encoded);
+    const auto place = section_bytes(at, kHeader);
+    std::memcpy(place.data(), encoded.data(), place.size());
+  }
+
+  void lay(std::int64_t length) {
+    length = std::clamp<std::int64_t>(length, 1, section_);
+    const auto body = section_bytes(cursor_ + kHeader, length);
+    // What would cross the end of the section is a record that says more than there is.
+    fill_body(body, static_cast<std::uint8_t>(records_.size()));
+    put_header(cursor_, {.kind = RecordKind::data,
+                         .body_length_bytes = static_cast<std::uint32_t>(length),
+                         .offset = {cursor_},
+                         .body_checksum = checksum(body)});
+    records_.push_back({cursor_, length});
+    seek(plus(cursor_, kHeader + length));
+  }
+
+  // A sound header, and not the body that it promises.
+  void lay_torn() {
+    const std::int64_t left = geometry_.left_in_cycle({cursor_}) - kHeader;
+    const std::uint8_t kind = bytes_.u8();
+    const std::uint16_t value = bytes_.u16();
+    std::int64_t length = value;
+    if (kind % 8 == 1) length = left + value % 5 - 2;  // just fits, or just does not
+    if (kind % 8 == 2) length = std::int64_t{kMaxBodyBytes} + value % 5 - 2;
+    if (kind % 8 == 3) length = std::numeric_limits<std::uint32_t>::max() - value % 3;
+    if (kind % 8 == 4) length = std::int64_t{value} * 256;
+    if (kind % 8 == 5) length = kBlock * (1 + value % 16) - kHeader;
+    put_header(cursor_, {.kind = kind >= 224 ? RecordKind::padding : RecordKind::data,
+                         .body_length_bytes = static_cast<std::uint32_t>(length),
+                         .offset = {cursor_},
+                         .body_checksum = kind >= 240 ? 0U : 0x01020304U});
+    if (length > 0 && length <= left) records_.push_back({cursor_, length});
+    seek(cursor_ + kHeader);
+  }
+
+  // To the next cycle, in version 1 over a padding record.
+  void jump() {
+    const std::int64_t left = geometry_.left_in_cycle({cursor_});
+    if (version1_ && left >= kHeader) {
+      put_header(cursor_, {.kind = RecordKind::padding,
+                           .body_length_bytes = static_cast<std::uint32_t>(left - kHeader),
+                           .offset = {cursor_},
+                           .body_checksum = 0});
+    }
+    seek(plus(cursor_, left));
+  }
+
+  // Sound, but of the cycle before.
+  void lay_stale() {
+    const std::int64_t here = cursor_;
+    seek(cursor_ - section_);
+    if (cursor_ % section_ == here % section_) lay(1 + bytes_.u8());
+    seek(plus(here, kHeader));
+  }
+
+  void flip() {
+    const std::uint8_t which = bytes_.u8();
+    const std::int64_t at = std::max<std::int64_t>(cursor_ - 1 - bytes_.u8(), 0);
+    section_bytes(at, 1).front() ^= std::byte{1} << (which % 8);
+  }
+
+  void put_raw() {
+    const auto raw = bytes_.bytes(bytes_.u8());
+    const auto place = section_bytes(cursor_, static_cast<std::int64_t>(raw.size()));
+    std::ranges::copy(raw.first(place.size()), place.begin());
+    seek(plus(cursor_, static_cast<std::int64_t>(raw.size())));
+  }
+
+  void fail_block() {
+    const std::uint8_t which = bytes_.u8();
+    std::uint64_t block = geometry_.position({cursor_}).value / kBlockBytes;
+    if (which % 8 == 0) block = which / 8 % kHeaderSlots;
+    image_.unreadable.at(block) = true;
+  }
+
+  // A record whose body was written over becomes sound again: bodies that look like records.
+  void seal() {
+    if (records_.empty()) return;
+    const Laid& record = records_[records_.size() - 1 - bytes_.u8() % records_.size()];
+    const auto body = section_bytes(record.offset + kHeader, record.length);
+    put_header(record.offset, {.kind = RecordKind::data,
+                               .body_length_bytes = static_cast<std::uint32_t>(record.length),
+                               .offset = {record.offset},
+                               .body_checksum = checksum(body)});
+  }
+
+  // --- headers
+
+  [[nodiscard]] std::int64_t trim(const HeaderSpec& spec) const {
+    const std::int64_t value = spec.trim_value;
+    const std::int64_t record = records_.empty()
+                                    ? start_
+                                    : records_[static_cast<std::uint64_t>(value) %
+                                               std::min<std::size_t>(records_.size(), 8)]
+                                          .offset;
+    switch (spec.trim % 8) {
+      case 0:
+        return start_ - 1;
+      case 1:
+        return start_;
+      case 2:
+        return record;
+      case 3:
+        return plus(record, spec.trim / 8);
+      case 4:
+        return plus(start_, spec.trim / 8 * kBlock);
+      case 5:
+        return plus(start_, spec.trim / 8 * kBlock - 1);
+      case 6:
+        return cursor_ - spec.trim / 8;
+      default:
+        return value;
+    }
+  }
+
+  [[nodiscard]] std::int64_t window(const HeaderSpec& spec) const {
+    switch (spec.window % 8) {
+      case 0:
+      case 1:
+        return section_;
+      case 2:
+        return spec.window_value % 9 * kBlock;
+      case 3:
+        return spec.window_value % 9 * kBlock + 1;
+      case 4:
+        return spec.window_value;
+      case 5:
+        return std::int64_t{spec.window_value} * 256;
+      case 6:
+        return std::numeric_limits<std::int64_t>::max();
+      default:
+        return -std::int64_t{spec.window_value};
+    }
+  }
+
+  void write_slots(const HeaderSpec& spec) {
+    WalHeader header;
+    header.version = version1_ ? FormatVersion::v1 : FormatVersion::v0;
+    header.capacity_bytes = geometry_.capacity_bytes();
+    header.trim = {trim(spec)};
+    header.stamp = 7;
+    header.window_bytes = window(spec);
+    // Bits: 0-1 which slots, 2-3 their stamps, 4 the other slot is of another state.
+    const std::uint8_t bits = spec.slots;
+    for (std::uint32_t slot = 0; slot < kHeaderSlots; ++slot) {
+      WalHeader mine = header;
+      if (slot == 1) {
+        mine.stamp += bits / 4 % 4 == 1 ? 1 : bits / 4 % 4 == 2 ? -1 : 0;
+        if (bits / 16 % 2 == 1) mine.trim = {start_ - 1};
+        if (bits / 32 % 8 == 7) mine.version = FormatVersion::v1;
+      }
+      const auto place = memory_.at(std::uint64_t{slot} * kBlockBytes, kBlockBytes);
+      if (bits % 4 == slot + 1) {
+        std::memset(place.data(), bits / 64, kBlockBytes);  // blank, or something else
+        continue;
+      }
+      encode_wal_header(mine, std::span<std::byte, kBlockBytes>(place));
+      if (bits % 4 == 3) place[20] ^= std::byte{static_cast<std::uint8_t>(slot)};
+    }
+  }
+
+  ByteReader& bytes_;
+  ImageMemory& memory_;
+  HostileImage& image_;
+  const Geometry geometry_;
+  const std::int64_t section_;
+  bool version1_ = false;
+  std::int64_t start_ = 0;
+  std::int64_t cursor_ = 0;
+  std::vector<Laid> records_;
+};
+
+}  // namespace
+
+HostileImage read_shape(ByteReader& bytes, const ImageMemory& memory) {
+  const std::uint8_t size = bytes.u8();
+  const std::uint8_t device = bytes.u8();
+  const std::uint8_t reading = bytes.u8();
+  const std::uint64_t blocks = size == kLargeSize ? kLargeBlocks : 1 + size % 32U;
+
+  HostileImage image;
+  image.limits.size_is_exact = device % 2 == 0;
+  image.limits.size_bytes =
+      kHeaderAreaBytes + blocks * kBlockBytes + (image.limits.size_is_exact ? 0 : kSlackBytes);
+  image.limits.max_transfer_bytes =
+      std::array<std::uint32_t, 4>{1U << 20U, 65536, 16384, 8192}.at(device / 2 % 4);
+  image.limits.depth = std::array<std::uint32_t, 4>{32, 4, 2, 1}.at(device / 8 % 4);
+  image.limits.block_bytes = device / 32 % 2 == 0 ? 512 : 4096;
+  image.limits.buffer_alignment_bytes = image.limits.block_bytes;
+  image.last_first = device / 64 % 2 == 1;
+  image.options.read_ahead_bytes =
+      std::array<std::uint32_t, 8>{65536, 16384, 4096, 8192, 131072, 1, 65536, 4U << 20U}.at(
+          reading % 8);
+  image.options.reads_in_flight = reading / 8 % 8;
+  image.bytes = memory.first(image.limits.size_bytes);
+  image.unreadable.assign(image.limits.size_bytes / kBlockBytes, false);
+  return image;
+}
+
+void write_program(ByteReader& bytes, ImageMemory& memory, HostileImage& image) {
+  Writer(bytes, memory, image).run();
+}
+
+std::vector<Patch> parse_patches(std::span<const std::byte> input, std::uint64_t image_bytes) {
+  std::vector<Patch> patches;
+  std::size_t at = 0;
+  while (input.size() - at > kPatchHeaderBytes) {
+    ByteReader header(input.subspan(at, kPatchHeaderBytes));
+    at += kPatchHeaderBytes;
+    Patch patch{.where = header.number(3), .begin = at, .length = header.u8()};
+    if (patch.where != kUnreadablePatch) {
+      patch.position = patch.where * kPatchUnit % image_bytes;
+      patch.bytes = std::min({patch.length, input.size() - at, image_bytes - patch.position});
+      at += patch.bytes;
+    }
+    patches.push_back(patch);
+  }
+  return patches;
+}
+
+void write_patches(ByteReader& bytes, ImageMemory& memory, HostileImage& image) {
+  const auto input = bytes.rest();
+  for (const Patch& patch : parse_patches(input, image.bytes.size())) {
+    if (patch.where == kUnreadablePatch) {
+      image.unreadable[patch.length % image.unreadable.size()] = true;
+      continue;
+    }
+    std::ranges::copy(input.subspan(patch.begin, patch.bytes),
+                      memory.at(patch.position, patch.bytes).begin());
+  }
+}
+
+}  // namespace seqwal::fuzz
