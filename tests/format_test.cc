@@ -292,7 +292,7 @@ RC_GTEST_PROP(WalHeaderCodec, DecodesAnyBytes, ()) {
     RC_ASSERT(slot.header.node_id == naive_slot->node);
     RC_ASSERT(slot.header.epoch == naive_slot->epoch);
   }
-  RC_CLASSIFY(valid, "valid");
+  RC_CLASSIFY(naive_slot.has_value(), "valid");
 }
 
 TEST(CurrentSlot, IsTheValidOneWithTheGreaterStamp) {

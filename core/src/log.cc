@@ -183,7 +183,7 @@ Log::Impl::Impl(Device& device, Host& host, const LogOptions& options, EventSink
 
 // With something in flight the device is stopped for good, and touches nothing any more.
 Log::Impl::~Impl() {
-  if (io_.in_flight() == 0) withdraw_memory();
+  withdraw_memory();
 }
 
 // At the first poll: a device may do this anew for each thread that owns it.
@@ -198,8 +198,10 @@ void Log::Impl::announce_memory() {
   }
 }
 
-// Before it is freed: the device would take what comes to stand there for the same.
+// Before it is freed: the device would take what comes to stand there for the same. What it has not
+// given back keeps the memory, and with it the announcement.
 void Log::Impl::withdraw_memory() {
+  if (io_.in_flight() > 0) return;
   if (std::exchange(memory_announced_, false)) (void)device_.use_memory({});
 }
 
