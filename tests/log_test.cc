@@ -100,7 +100,23 @@ TEST(Log, WhatWaitsKeepsMergingUntilASlotIsFree) {
   EXPECT_EQ(world.device().pending()[0].length_bytes, 4096U);
 }
 
-TEST(Log, BlockFillIsZero) {
+// From `end` on, up to the boundary at `next`: zeroes, and evidence of the block write at `begin`
+// where it has room.
+void expect_fill(std::span<const std::byte> image, std::ptrdiff_t begin, std::ptrdiff_t end,
+                 std::ptrdiff_t next) {
+  const auto fill =
+      image.subspan(static_cast<std::size_t>(end), static_cast<std::size_t>(next - end));
+  const bool has_room = fill.size() >= kBlockEvidenceBytes;
+  const auto zeroes = fill.first(fill.size() - (has_room ? kBlockEvidenceBytes : 0));
+  EXPECT_TRUE(std::ranges::all_of(zeroes, [](std::byte b) { return b == std::byte{0}; }));
+  if (!has_room) return;
+  const auto evidence = decode_block_evidence(fill.last<kBlockEvidenceBytes>());
+  ASSERT_TRUE(evidence.has_value());
+  EXPECT_EQ(evidence->length_bytes, next - begin);
+  EXPECT_EQ(evidence->records_bytes, end - begin);
+}
+
+TEST(Log, BlockFillIsZeroOrEvidence) {
   LogWorld world({});
   world.append(5000);
   world.run();
@@ -108,12 +124,11 @@ TEST(Log, BlockFillIsZero) {
   world.run();
   const auto& image = world.device().image();
   const auto at = static_cast<std::ptrdiff_t>(Geometry(65536).position(world.start()).value);
-  const auto zero = [](std::byte b) { return b == std::byte{0}; };
-  EXPECT_TRUE(std::all_of(image.begin() + at + 5024, image.begin() + at + 8192, zero));
-  EXPECT_TRUE(std::all_of(image.begin() + at + 8192 + 34, image.begin() + at + 12288, zero));
+  expect_fill(image, at, at + 5024, at + 8192);
+  expect_fill(image, at + 8192, at + 8192 + 34, at + 12288);
 }
 
-TEST(Log, BlockFillIsZeroWhereBlockMemoryIsReused) {
+TEST(Log, BlockFillIsZeroOrEvidenceWhereBlockMemoryIsReused) {
   LogWorld world({.capacity_bytes = 1 << 20, .log = {.blocks = 2, .slots = 64}});
   for (int i = 0; i < 10; ++i) {
     world.append(i % 2 == 0 ? 4000 : 10);
@@ -123,8 +138,7 @@ TEST(Log, BlockFillIsZeroWhereBlockMemoryIsReused) {
   for (const auto& [offset, body] : world.appended()) {
     const auto at = static_cast<std::ptrdiff_t>(Geometry(1 << 20).position(offset).value);
     const auto end = at + kRecordHeaderBytes + std::ssize(body);
-    EXPECT_TRUE(std::all_of(image.begin() + end, image.begin() + at + 4096,
-                            [](std::byte b) { return b == std::byte{0}; }));
+    expect_fill(image, at, end, at + 4096);
   }
 }
 
@@ -142,7 +156,7 @@ TEST(Log, ACallersChecksumIsTaken) {
   ASSERT_TRUE(world.log().append(body, {}, checksum(body)).has_value());
   ASSERT_TRUE(world.log().append(body, {}, 0x12345).has_value());  // a lie stays the caller's
   world.close();
-  const auto records = recover_image(world.device().image());
+  const auto records = recover_image(world.device().image(), RecoveryMode::standard, true);
   ASSERT_EQ(records.size(), 1U);
   EXPECT_EQ(records[0].body, body);
 }

@@ -135,7 +135,9 @@ TEST(Tail, ARecordAboveTheSoftLimitLeavesNoOpenBlock) {
   const auto plan = plan_claim(full_at(0), roomy(), kGeometry, kSoftLimitBytes + 1);
   ASSERT_TRUE(plan.has_value());
   EXPECT_FALSE(plan->after.open());
-  EXPECT_EQ(plan->after.offset, Offset{kSoftLimitBytes + kBlockBytes});
+  EXPECT_EQ(plan->after.offset, Offset{kSoftLimitBytes + 1});
+  EXPECT_EQ(plan_claim(plan->after, roomy(), kGeometry, 100)->offset,
+            Offset{kSoftLimitBytes + kBlockBytes});
 }
 
 }  // namespace

@@ -259,27 +259,14 @@ Exit tell(const AppendFlags& flags, const OpenedDevice& opened, const Ledger& le
   return out.finish(exit);
 }
 
-// True when nothing that may be worth keeping stands in the way.
-Result<bool> may_start_anew(Log& log, const AppendFlags& flags) {
-  const auto report = [&] {
-    const Waiting waiting("reading what the log holds");
-    return log.recover([&](const RecoveredRecord&) { return flags.reset; });
-  }();
+// Reads what the log holds, as a resume or a reset needs it.
+Result<void> recover(Log& log, const AppendFlags& flags) {
+  const Waiting waiting("reading what the log holds");
+  const RecoveryOptions options{.mode = flags.reset ? RecoveryMode::standard : RecoveryMode::prefix,
+                                .salvage = flags.reset};
+  const auto report = log.recover([](const RecoveredRecord&) { return true; }, options);
   if (!report) return std::unexpected(report.error());
-  if (flags.reset) return true;
-  if (report->records > 0) {
-    diagnose("refused", flags.path,
-             "the log holds records, and going on behind them is not possible yet: discard them "
-             "with --reset");
-    return false;
-  }
-  if (!report->unreadable.empty()) {
-    diagnose("refused", flags.path,
-             "blocks that may hold records cannot be read: check the device, or give them up with "
-             "--reset");
-    return false;
-  }
-  return true;
+  return {};
 }
 
 // Beside the other features that were refused.
@@ -296,11 +283,10 @@ Exit append(const AppendFlags& flags) {
   PosixHost host;
   Stop stop;
   AppendEvents events(flags.path, stop);
-  const auto log = Log::open(*opened->device, host, {.durability = flags.durability}, &events);
+  const auto log = Log::open(*opened->device, host,
+                             {.durability = flags.durability, .log_id = fresh_log_id()}, &events);
   if (!log) return explain(log.error(), flags.path);
-  const auto fresh = may_start_anew(**log, flags);
-  if (!fresh) return explain(fresh.error(), flags.path);
-  if (!*fresh) return Exit::failed;
+  if (const auto read = recover(**log, flags); !read) return explain(read.error(), flags.path);
 
   // Nothing is written before there is something to append, unless a reset was asked for.
   Ledger ledger(flags, stop);
@@ -311,7 +297,7 @@ Exit append(const AppendFlags& flags) {
   if (!record) {
     ending.input = std::move(record.error());
   } else if (*record || flags.reset) {
-    const auto start = (*log)->reset();
+    const auto start = flags.reset ? (*log)->reset() : (*log)->resume();
     if (!start) return explain(start.error(), flags.path);
     ending = append_all(**log, *opened->device, input, *record, ledger);
     note_memory(*opened, events.memory_error());

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <limits>
 #include <map>
+#include <random>
 
 #include "progress.h"
 
@@ -41,6 +42,8 @@ std::string_view advice(ErrorCode code) {
 
 Exit exit_code(ErrorCode code) {
   switch (code) {
+    case ErrorCode::damaged:
+      return Exit::damage;
     case ErrorCode::over_capacity:
       return Exit::over_capacity;
     case ErrorCode::bad_length:
@@ -70,6 +73,11 @@ CLI::Option* add_choice(CLI::App& command, const std::string& name, T& chosen,
 
 void diagnose(std::string_view what, std::string_view where, std::string_view what_to_do) {
   std::fputs(fmt::format("seqwal: {}: {}: {}\n", what, where, what_to_do).c_str(), stderr);
+}
+
+std::uint64_t fresh_log_id() {
+  std::random_device random;
+  return std::uint64_t{random()} << 32U | random();
 }
 
 Exit explain(const Error& error, const std::string& path) {

@@ -60,6 +60,9 @@ CLI::Option* add_format_option(CLI::App& command, std::optional<FormatVersion>& 
 [[nodiscard]] Result<OpenedDevice> open_log_device(const LogFlags& flags, Access access);
 
 // Tells on stderr what is odd about a log that serves nevertheless.
+// For a log that has no name yet: random.
+[[nodiscard]] std::uint64_t fresh_log_id();
+
 class WarningSink final : public EventSink {
  public:
   explicit WarningSink(std::string path) : path_(std::move(path)) {}

@@ -39,6 +39,7 @@ void tell(const CreateFlags& flags, const OpenedDevice& opened, Stdout& out) {
 Exit create(CreateFlags& flags) {
   CreateOptions& options = flags.options;
   options.version = flags.format.value_or(FormatVersion::v0);
+  options.log_id = fresh_log_id();
   const auto prepared = [&] {
     const Waiting waiting("preparing " + flags.path);
     return open_device_for_create(open_options(flags, Access::read_write), options.capacity_bytes,

@@ -109,6 +109,29 @@ Json to_json(const std::vector<OffsetRange>& ranges) {
   return list;
 }
 
+Json to_json(const HeaderEvidence& evidence) {
+  return {{"log_id", fmt::format("{:016x}", evidence.lineage.log_id)},
+          {"incarnation", evidence.lineage.incarnation},
+          {"watermark", to_json(evidence.watermark)},
+          {"resumed", evidence.has(HeaderEvidence::kResumed)}};
+}
+
+void add_evidence(Json& object, const RecoveryReport& report) {
+  object["evidence"] = report.evidence ? to_json(*report.evidence) : Json();
+  object["watermark"] = to_json(report.watermark);
+  object["newest_incarnation"] = report.newest_incarnation;
+  object["orphans"] = report.orphans;
+}
+
+std::string evidence_text(const RecoveryReport& report) {
+  if (!report.evidence) {
+    return "none: damage at the end of the log looks like its end";
+  }
+  return fmt::format("log id {:016x}, incarnation {}, durable up to {}",
+                     report.evidence->lineage.log_id, report.evidence->lineage.incarnation,
+                     report.watermark.value);
+}
+
 Json to_json(const HeaderState& headers) {
   Json list = Json::array();
   for (std::uint32_t i = 0; i < kHeaderSlots; ++i) {
@@ -125,7 +148,8 @@ Json to_json(const HeaderState& headers) {
                      {"shutdown", to_string(header.shutdown)},
                      {"node_id", header.node_id},
                      {"epoch", header.epoch},
-                     {"checksum", slot.checksum}});
+                     {"checksum", slot.checksum},
+                     {"evidence", slot.evidence ? to_json(*slot.evidence) : Json()}});
     }
     list.push_back(object);
   }

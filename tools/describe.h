@@ -41,6 +41,11 @@ void add_choices(Json& object, const OpenedDevice& opened, DeviceKind device,
 // [{"offset","length"}, …]
 [[nodiscard]] Json to_json(const std::vector<OffsetRange>& ranges);
 [[nodiscard]] Json to_json(const HeaderState& headers);
+[[nodiscard]] Json to_json(const HeaderEvidence& evidence);
+// Adds "evidence", "watermark", "newest_incarnation" and "orphans".
+void add_evidence(Json& object, const RecoveryReport& report);
+// "log id 1234567890abcdef, incarnation 3, durable up to 8192"
+[[nodiscard]] std::string evidence_text(const RecoveryReport& report);
 [[nodiscard]] Json to_json(const DeviceLimits& limits);
 
 // Bytes of the ring from the first block that recovery needs to the end of what it found.

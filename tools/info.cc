@@ -36,6 +36,8 @@ void write_json(const LogFlags& flags, const OpenedDevice& opened, const HeaderS
                  {"end", report.end.value},
                  {"used", space.used_bytes},
                  {"free", space.free_bytes}};
+  add_evidence(object, report);
+  object["damage"] = to_json(report.damage);
   add_choices(object, opened, flags.device, flags.durability);
   object["block_device"] = opened.block_device;
   object["direct"] = opened.direct;
@@ -105,6 +107,11 @@ void write_text(const LogFlags& flags, const OpenedDevice& opened, const HeaderS
     out.write(fmt::format("offsets     first {}, last {}, end {}\n", report.first.value,
                           report.last.value, report.end.value));
   }
+  out.write(fmt::format("evidence    {}\n", evidence_text(report)));
+  for (const OffsetRange& range : report.damage) {
+    out.write(fmt::format("DAMAGE      {} bytes at offset {} are lost\n", range.length_bytes(),
+                          range.begin.value));
+  }
   out.write(fmt::format("space       used {}, free {}\n",
                         to_text_size(static_cast<std::uint64_t>(space.used_bytes)),
                         to_text_size(static_cast<std::uint64_t>(space.free_bytes))));
@@ -116,7 +123,7 @@ Exit info(const LogFlags& flags) {
   const auto opened = open_log_device(flags, Access::read_only);
   if (!opened) return explain(opened.error(), flags.path);
   PosixHost host;
-  const auto recovery = Recovery::open(*opened->device, host, {});
+  const auto recovery = Recovery::open(*opened->device, host, {.salvage = true});
   if (!recovery) return explain(recovery.error(), flags.path);
   {
     // How much of the ring is used is written nowhere: it is what recovery finds.

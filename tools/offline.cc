@@ -74,15 +74,17 @@ struct ResetOutcome {
 Result<ResetOutcome> reset_log(const ResetFlags& flags, Device& device) {
   PosixHost host;
   WarningSink warnings(flags.path);
-  auto log = Log::open(device, host, {.durability = flags.durability}, &warnings);
+  auto log = Log::open(device, host, {.durability = flags.durability, .log_id = fresh_log_id()},
+                       &warnings);
   if (!log) return std::unexpected(log.error());
   Progress progress("reading what is to be discarded");
   std::uint64_t bytes = 0;
-  const auto report = (*log)->recover([&](const RecoveredRecord& record) {
+  const auto count = [&](const RecoveredRecord& record) {
     bytes += record.body.size();
     progress.show(bytes);
     return true;
-  });
+  };
+  const auto report = (*log)->recover(count, {.salvage = true});
   if (!report) return std::unexpected(report.error());
   ResetOptions options;
   options.version = flags.format;

@@ -20,6 +20,7 @@ struct RecoverFlags : LogFlags {
   bool frames = false;
   bool prefix = false;
   bool strict = false;
+  bool salvage = false;
 
   [[nodiscard]] RecoveryMode mode() const {
     if (prefix) return RecoveryMode::prefix;
@@ -59,6 +60,7 @@ void write_summary(const RecoverFlags& flags, const OpenedDevice& opened, const 
                   {"last", to_json(report.last)},
                   {"damage", to_json(report.damage)},
                   {"unreadable", to_json(report.unreadable)}};
+  add_evidence(summary, report);
   add_choices(summary, opened, flags.device, flags.durability);
   out.write_line(Json{{"summary", summary}});
 }
@@ -68,7 +70,8 @@ Exit recover(const RecoverFlags& flags) {
   if (!opened) return explain(opened.error(), flags.path);
   PosixHost host;
   WarningSink warnings(flags.path);
-  const auto recovery = Recovery::open(*opened->device, host, {.mode = flags.mode()}, &warnings);
+  const auto recovery = Recovery::open(*opened->device, host,
+                                       {.mode = flags.mode(), .salvage = flags.salvage}, &warnings);
   if (!recovery) return explain(recovery.error(), flags.path);
 
   Stdout out;
@@ -76,6 +79,7 @@ Exit recover(const RecoverFlags& flags) {
     Progress progress("recovering");
     while (!out.failed()) {
       const auto record = (*recovery)->next();
+      if (!record && record.error().code == ErrorCode::damaged) break;
       if (!record) {
         static_cast<void>(out.finish(Exit::failed));
         return explain(record.error(), flags.path);
@@ -89,9 +93,13 @@ Exit recover(const RecoverFlags& flags) {
   if (flags.json) write_summary(flags, *opened, **recovery, out);
   for (const OffsetRange& range : report.damage) {
     diagnose("damaged", flags.path,
-             fmt::format("{} bytes at offset {} cannot be read, with records behind them: "
-                         "acknowledged data is lost, restore it from a replica",
-                         range.length_bytes(), range.begin.value));
+             fmt::format("{} bytes at offset {} {}: restore them from a replica{}",
+                         range.length_bytes(), range.begin.value,
+                         report.evidence ? "that were durable are lost"
+                                         : "cannot be read, with records behind them",
+                         flags.salvage || !report.evidence
+                             ? ""
+                             : ", or take what is left behind them with --salvage"));
   }
   return out.finish(report.damage.empty() ? Exit::done : Exit::damage);
 }
@@ -105,6 +113,7 @@ void add_recover(CLI::App& app, Action& action) {
   command.add_flag("--frames", flags->frames, "4-byte big-endian length before each record");
   CLI::Option* prefix = command.add_flag("--prefix", flags->prefix, "Stop at the first hole");
   command.add_flag("--strict", flags->strict, "Stop at the end of the window")->excludes(prefix);
+  command.add_flag("--salvage", flags->salvage, "Go on behind damage");
   command.footer(
       "Changes nothing. With --json, instead of the bodies, a line for each record with its "
       "offset,\n"

@@ -102,6 +102,11 @@ void check_records(const RecoveryReport& report, std::uint64_t records_after_hol
                                             "writer had not acknowledged them",
                                             records_after_hole)});
   }
+  if (report.orphans > 0) {
+    findings.push_back({.kind = "orphans",
+                        .text = fmt::format("{} block writes of a timeline that a resume cut off",
+                                            report.orphans)});
+  }
   for (const OffsetRange& range : report.unreadable) {
     findings.push_back({.kind = "unreadable",
                         .text = fmt::format("the device cannot read {} bytes at offset {}",
@@ -109,13 +114,13 @@ void check_records(const RecoveryReport& report, std::uint64_t records_after_hol
                         .range = range});
   }
   for (const OffsetRange& range : report.damage) {
-    findings.push_back(
-        {.kind = "damage",
-         .text = fmt::format("{} bytes at offset {} are lost, with records behind them: restore "
-                             "them from a replica",
-                             range.length_bytes(), range.begin.value),
-         .range = range,
-         .damage = true});
+    findings.push_back({.kind = "damage",
+                        .text = fmt::format(
+                            "{} bytes at offset {} that were durable are lost: restore them from a "
+                            "replica",
+                            range.length_bytes(), range.begin.value),
+                        .range = range,
+                        .damage = true});
   }
 }
 
@@ -159,6 +164,7 @@ void write_json(const LogFlags& flags, const OpenedDevice& opened, const Recover
                  {"unreadable", to_json(report.unreadable)},
                  {"damage", to_json(report.damage)},
                  {"findings", list}};
+  add_evidence(object, report);
   add_choices(object, opened, flags.device, flags.durability);
   out.write_line(object);
 }
@@ -178,6 +184,7 @@ void write_text(const LogFlags& flags, const OpenedDevice&, const Recovery& reco
       fmt::format("the log ends at {}; trimmed {}; read {}\n", report.end.value,
                   header.trim == kNoOffset ? "nothing" : fmt::format("up to {}", header.trim.value),
                   to_text_size(report.read_bytes)));
+  out.write(fmt::format("evidence: {}\n", evidence_text(report)));
   for (const Finding& finding : findings) {
     out.write(fmt::format("{}: {}\n", finding.damage ? "DAMAGE" : "odd", finding.text));
   }
@@ -189,7 +196,7 @@ Exit verify(const LogFlags& flags) {
   if (!opened) return explain(opened.error(), flags.path);
   PosixHost host;
   HoleSink hole;
-  const auto recovery = Recovery::open(*opened->device, host, {}, &hole);
+  const auto recovery = Recovery::open(*opened->device, host, {.salvage = true}, &hole);
   if (!recovery) return explain(recovery.error(), flags.path);
 
   std::uint64_t records_after_hole = 0;

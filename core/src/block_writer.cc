@@ -12,8 +12,10 @@ constexpr std::uint32_t kHalfBytes = kSoftLimitBytes / 2;
 constexpr std::uint32_t kPaddingZeroBytes = 128U << 10U;
 constexpr std::uint8_t kNoHalf = 2;
 
-// Bytes [from, from + out.size()) of the block write of one long record: header, body, zeroes.
-void compose_long(const SealedBlock& block, std::int64_t from, std::span<std::byte> out) {
+// Bytes [from, from + out.size()) of the block write of one long record: header, body, zeroes, and
+// evidence at the end, or none.
+void compose_long(const SealedBlock& block, std::span<const std::byte> evidence, std::int64_t from,
+                  std::span<std::byte> out) {
   const std::int64_t records = block.records_end - block.start;
   const auto copy = [&](const std::byte* source, std::int64_t source_begin,
                         std::int64_t source_end) {
@@ -28,6 +30,8 @@ void compose_long(const SealedBlock& block, std::int64_t from, std::span<std::by
   copy(block.long_body, kRecordHeaderBytes, records);
   const std::int64_t filled = std::clamp<std::int64_t>(records - from, 0, std::ssize(out));
   std::ranges::fill(out.subspan(static_cast<std::size_t>(filled)), std::byte{0});
+  const std::int64_t total = block.end() - block.start;
+  copy(evidence.data(), total - std::ssize(evidence), total);
 }
 
 }  // namespace
@@ -41,10 +45,13 @@ BlockWriter::BlockWriter(const Geometry& geometry, LogBuffer& buffer, HeaderStor
       options_(options),
       frontier_(options.needs_flush) {}
 
-void BlockWriter::start(Offset first) {
-  window_start_ = first;
-  if (headers_.wanted().version != FormatVersion::v1) return;
-  padding_ = AlignedBuffer(kBlockBytes + kPaddingZeroBytes);
+void BlockWriter::start(Offset last_end, bool is_new) {
+  SEQWAL_CHECK(headers_.wanted_evidence().has_value());
+  window_start_ = round_up_to_block(last_end);
+  durable_end_ = last_end;
+  new_start_ = is_new ? last_end : kNoOffset;
+  const bool pads = headers_.wanted().version == FormatVersion::v1;
+  padding_ = AlignedBuffer(kBlockBytes + (pads ? kPaddingZeroBytes : 0));
   std::ranges::fill(padding_.span(), std::byte{0});
 }
 
@@ -95,6 +102,7 @@ bool BlockWriter::space_allows(const SealedBlock& block) {
   SEQWAL_CHECK(block.gap_begin < block.start);
   SEQWAL_CHECK(block.gap_begin + geometry_.section_bytes() == space_end);
   headers_.want_trim(TrimTarget::before(block.start));
+  headers_.want_watermark(durable_end_);
   return false;
 }
 
@@ -119,15 +127,40 @@ void BlockWriter::begin(Writing& writing, const SealedBlock& block) {
   writing = Writing{};
   writing.block = block;
   writing.started = true;
-  if (block.long_body == nullptr) {
-    const auto used = static_cast<std::size_t>(block.records_end - block.start);
-    std::memset(block.memory + used, 0, static_cast<std::size_t>(block.end() - block.records_end));
-  }
-  // Version 1 fills the rest of a cycle, unless all of it is trimmed.
-  const bool trimmed = headers_.durable_trim() + 1 >= block.start;
-  if (headers_.wanted().version == FormatVersion::v1 && !trimmed) {
+  fill(writing);
+  // Unless all of a gap is trimmed, it is told: version 1 fills it, version 0 leaves it to the
+  // evidence of the block write behind it.
+  if (headers_.durable_trim() + 1 >= block.start) return;
+  if (headers_.wanted().version == FormatVersion::v1) {
     writing.padding_bytes = block.start - block.gap_begin;
+  } else if (block.gap_begin < block.start && !writing.has_room_for_evidence()) {
+    writing.padding_bytes = kBlockBytes;
   }
+}
+
+// Zeroes, and evidence at the end where it has room.
+void BlockWriter::fill(Writing& writing) {
+  const SealedBlock& block = writing.block;
+  if (writing.has_room_for_evidence()) {
+    encode_block_evidence(evidence_of(block), writing.evidence);
+  }
+  if (block.long_body != nullptr) return;
+  const auto used = static_cast<std::size_t>(block.records_end - block.start);
+  const auto total = static_cast<std::size_t>(block.end() - block.start);
+  std::memset(block.memory + used, 0, total - used);
+  if (writing.has_room_for_evidence()) {
+    std::ranges::copy(writing.evidence, block.memory + total - kBlockEvidenceBytes);
+  }
+}
+
+BlockEvidence BlockWriter::evidence_of(const SealedBlock& block) const {
+  return {.lineage = headers_.wanted_evidence()->lineage,
+          .begin = block.start,
+          .length_bytes = static_cast<std::uint32_t>(block.end() - block.start),
+          .records_bytes = static_cast<std::uint32_t>(block.records_end - block.start),
+          .previous_end = block.previous_end == new_start_ ? kNoOffset : block.previous_end,
+          .watermark = durable_end_,
+          .trim = headers_.durable_trim()};
 }
 
 bool BlockWriter::issue_slice(std::uint32_t number, Writing& writing) {
@@ -149,7 +182,9 @@ bool BlockWriter::issue_slice(std::uint32_t number, Writing& writing) {
     const std::int64_t most = std::min(kHalfBytes, options_.slice_bytes);
     const std::span bytes(block.memory + std::size_t{half} * kHalfBytes,
                           static_cast<std::size_t>(std::min(left, most)));
-    compose_long(block, from, bytes);
+    const std::span<const std::byte> evidence(writing.evidence);
+    compose_long(block, evidence.first(writing.has_room_for_evidence() ? evidence.size() : 0), from,
+                 bytes);
     writing.half_busy.at(half) = true;
     submit(number, writing, block.start + from, bytes, half);
     return true;
@@ -160,6 +195,16 @@ bool BlockWriter::issue_slice(std::uint32_t number, Writing& writing) {
 // There is never more than one jump in flight: a second one would be a whole section further.
 void BlockWriter::issue_padding(std::uint32_t number, Writing& writing) {
   const Offset at = writing.block.gap_begin + writing.issued_bytes;
+  if (headers_.wanted().version == FormatVersion::v0) {
+    BlockEvidence gap = evidence_of(writing.block);
+    gap.begin = at;
+    gap.length_bytes = kBlockBytes;
+    gap.records_bytes = 0;
+    encode_block_evidence(
+        gap, padding_.span().subspan<kBlockBytes - kBlockEvidenceBytes, kBlockEvidenceBytes>());
+    submit(number, writing, at, {padding_.data(), kBlockBytes}, kNoHalf);
+    return;
+  }
   if (writing.issued_bytes == 0) {
     encode_record_header(
         {.kind = RecordKind::padding,
@@ -207,6 +252,7 @@ SealedBlock BlockWriter::take_durable() {
   Writing& writing = this->writing(frontier_.frontier() - 1);
   SEQWAL_CHECK(writing.issued() && writing.in_flight == 0);
   window_start_ = writing.block.end();
+  durable_end_ = writing.block.records_end;
   writing.started = false;
   return writing.block;
 }

@@ -3,8 +3,9 @@
 //
 // Late: a block write is sealed only when the device could take it, so whatever waits keeps
 // merging. A block that is not ready (an appender is still copying) is passed over, later ones may
-// go first. A long record is cut into slices that are staged through its block's memory. One
-// thread, the log's.
+// go first. A long record is cut into slices that are staged through its block's memory. Each block
+// write gets evidence in its fill, if that has room; a jump of version 0 whose block write has none
+// gets it at the beginning of the gap. One thread, the log's.
 #ifndef SEQWAL_BLOCK_WRITER_H
 #define SEQWAL_BLOCK_WRITER_H
 
@@ -16,6 +17,7 @@
 #include "header_store.h"
 #include "io_table.h"
 #include "log_buffer.h"
+#include "seqwal/evidence.h"
 #include "seqwal/geometry.h"
 
 namespace seqwal {
@@ -36,7 +38,9 @@ class BlockWriter {
   BlockWriter(const Geometry& geometry, LogBuffer& buffer, HeaderStore& headers, IoTable& io,
               const Options& options);
 
-  void start(Offset first);
+  // The last record ended at `last_end`, or the log is a new one: the first block write begins at
+  // the boundary there. `headers` wants evidence.
+  void start(Offset last_end, bool is_new);
 
   // Seals and submits what may go now. Asks `headers` for more space or window where a block write
   // needs it; that block write, and all after it, then wait.
@@ -68,13 +72,18 @@ class BlockWriter {
     SealedBlock block;
     bool started = false;
     bool failed = false;
-    std::int64_t padding_bytes = 0;  // of the jump before it (version 1)
-    std::int64_t issued_bytes = 0;   // padding first, then the block write itself
+    // In the gap of the jump before it: padding (version 1) or evidence (version 0).
+    std::int64_t padding_bytes = 0;
+    std::int64_t issued_bytes = 0;  // that first, then the block write itself
+    std::array<std::byte, kBlockEvidenceBytes> evidence{};
     std::uint32_t in_flight = 0;
     std::array<bool, 2> half_busy{};
 
     [[nodiscard]] std::int64_t total_bytes() const {
       return padding_bytes + (block.end() - block.start);
+    }
+    [[nodiscard]] bool has_room_for_evidence() const {
+      return block.end() - block.records_end >= kBlockEvidenceBytes;
     }
     [[nodiscard]] bool issued() const { return started && issued_bytes == total_bytes(); }
   };
@@ -90,6 +99,8 @@ class BlockWriter {
   [[nodiscard]] bool space_allows(const SealedBlock& block);
   [[nodiscard]] bool window_allows(std::uint32_t number, const SealedBlock& block);
   void begin(Writing& writing, const SealedBlock& block);
+  void fill(Writing& writing);
+  [[nodiscard]] BlockEvidence evidence_of(const SealedBlock& block) const;
   bool issue_slice(std::uint32_t number, Writing& writing);
   void issue_padding(std::uint32_t number, Writing& writing);
   void submit(std::uint32_t number, Writing& writing, Offset at, std::span<std::byte> bytes,
@@ -102,8 +113,10 @@ class BlockWriter {
   const Options options_;
   DurableFrontier frontier_;
   std::array<Writing, DurableFrontier::kCapacity> writing_;
-  AlignedBuffer padding_;  // version 1: one block with a padding header, then zeroes
+  AlignedBuffer padding_;  // one block with a padding header or evidence; version 1: then zeroes
   Offset window_start_;    // end of the last durable block write
+  Offset durable_end_;     // end of its last record
+  Offset new_start_ = kNoOffset;  // of a new log
   std::uint32_t slices_in_flight_ = 0;
   bool gated_ = false;  // something waits for the header
   bool stopped_ = false;

@@ -54,6 +54,10 @@ std::string_view to_string(ErrorCode code) {
       return "no-space";
     case ErrorCode::io_error:
       return "io-error";
+    case ErrorCode::damaged:
+      return "damaged";
+    case ErrorCode::unknown_tail:
+      return "unknown-tail";
   }
   return "unknown";
 }
@@ -76,8 +80,12 @@ std::string_view to_string(EventKind kind) {
       return "hole";
     case EventKind::unreadable:
       return "unreadable";
+    case EventKind::damage:
+      return "damage";
     case EventKind::recovered:
       return "recovered";
+    case EventKind::resumed:
+      return "resumed";
     case EventKind::reset:
       return "reset";
     case EventKind::window_grown:

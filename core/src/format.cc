@@ -45,7 +45,8 @@ std::uint32_t checksum(std::span<const std::byte> bytes) {
   return libdeflate_crc32(0, bytes.data(), bytes.size()) & kChecksumMask;
 }
 
-void encode_wal_header(const WalHeader& header, std::span<std::byte, kBlockBytes> out) {
+void encode_wal_header(const WalHeader& header, std::span<std::byte, kBlockBytes> out,
+                       const std::optional<HeaderEvidence>& evidence) {
   std::ranges::fill(out, std::byte{0});
   std::byte* at = out.data();
   store_big_endian(at + kWalMagicAt,
@@ -57,7 +58,12 @@ void encode_wal_header(const WalHeader& header, std::span<std::byte, kBlockBytes
   store_big_endian(at + kWalShutdownAt, static_cast<std::uint32_t>(header.shutdown));
   store_big_endian(at + kWalNodeIdAt, header.node_id);
   store_big_endian(at + kWalEpochAt, header.epoch);
-  store_big_endian(at + kWalChecksumAt, checksum(out.first<kWalChecksumAt>()));
+  const std::uint32_t sum = checksum(out.first<kWalChecksumAt>());
+  store_big_endian(at + kWalChecksumAt, sum);
+  if (evidence) {
+    encode_header_evidence(*evidence, header.stamp, sum,
+                           out.subspan<kHeaderEvidenceAt, kHeaderEvidenceBytes>());
+  }
 }
 
 HeaderSlot decode_wal_header(std::span<const std::byte> bytes) {
@@ -86,7 +92,12 @@ HeaderSlot decode_wal_header(std::span<const std::byte> bytes) {
                         : ShutdownType::ungraceful;
   header.node_id = load_big_endian<std::int32_t>(at + kWalNodeIdAt);
   header.epoch = load_big_endian<std::int64_t>(at + kWalEpochAt);
-  if (plausible_capacity(header.capacity_bytes)) slot.state = SlotState::valid;
+  if (!plausible_capacity(header.capacity_bytes)) return slot;
+  slot.state = SlotState::valid;
+  if (bytes.size() >= kHeaderEvidenceAt + kHeaderEvidenceBytes) {
+    slot.evidence = decode_header_evidence(bytes.subspan<kHeaderEvidenceAt, kHeaderEvidenceBytes>(),
+                                           header.stamp, slot.checksum);
+  }
   return slot;
 }
 

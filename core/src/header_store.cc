@@ -7,12 +7,16 @@
 namespace seqwal {
 
 HeaderStore::HeaderStore(const HeaderState& found)
-    : state_(found), wanted_(found.header()), buffer_(kBlockBytes) {}
+    : state_(found),
+      wanted_(found.header()),
+      wanted_evidence_(found.evidence()),
+      buffer_(kBlockBytes) {}
 
 void HeaderStore::adopt(const HeaderState& found) {
   SEQWAL_CHECK(!writing_);
   state_ = found;
   wanted_ = found.header();
+  wanted_evidence_ = found.evidence();
 }
 
 void HeaderStore::want(const WalHeader& header) {
@@ -27,8 +31,19 @@ void HeaderStore::want_trim(const TrimTarget& target) {
   wanted_keep_ = target.keep;
 }
 
+void HeaderStore::note_keep(Offset keep) {
+  keeps_.fill(keep);
+  wanted_keep_ = keep;
+}
+
+void HeaderStore::want_watermark(Offset watermark) {
+  if (wanted_evidence_) {
+    wanted_evidence_->watermark = std::max(wanted_evidence_->watermark, watermark);
+  }
+}
+
 bool HeaderStore::says_wanted(const HeaderSlot& slot) const {
-  if (slot.state != SlotState::valid) return false;
+  if (slot.state != SlotState::valid || slot.evidence != wanted_evidence_) return false;
   WalHeader header = wanted_;
   header.stamp = slot.header.stamp;
   return slot.header == header;
@@ -43,14 +58,15 @@ bool HeaderStore::dirty() const {
 std::uint32_t HeaderStore::older_slot() const { return 1 - state_.current; }
 
 HeaderStore::Write HeaderStore::begin() {
-  SEQWAL_CHECK(!writing_ && dirty());
+  SEQWAL_CHECK(!writing_);
   writing_ = true;
   target_ = older_slot();
   in_flight_ = wanted_;
   in_flight_keep_ = wanted_keep_;
   // Never a clock: one more than anything found, so that this header wins everywhere.
   in_flight_.stamp = state_.header().stamp + 1;
-  encode_wal_header(in_flight_, std::span<std::byte, kBlockBytes>(buffer_.data(), kBlockBytes));
+  encode_wal_header(in_flight_, std::span<std::byte, kBlockBytes>(buffer_.data(), kBlockBytes),
+                    wanted_evidence_);
   return {.position = {std::uint64_t{target_} * kBlockBytes}, .bytes = buffer_.span()};
 }
 
@@ -74,20 +90,32 @@ int HeaderStore::write_again(SyncIo& io, bool durable) {
                            [](const HeaderSlot& slot) { return slot.state == SlotState::valid; })) {
     return 0;
   }
-  encode_wal_header(state_.header(),
-                    std::span<std::byte, kBlockBytes>(buffer_.data(), kBlockBytes));
+  encode_wal_header(state_.header(), std::span<std::byte, kBlockBytes>(buffer_.data(), kBlockBytes),
+                    state_.slots.at(state_.current).evidence);
   return io.write({std::uint64_t{state_.current} * kBlockBytes}, buffer_.span(), durable);
 }
 
 int HeaderStore::write_all(SyncIo& io, bool durable) {
   if (const int os_error = dirty() ? write_again(io, durable) : 0; os_error != 0) return os_error;
   while (dirty()) {
-    const Write write = begin();
-    const int os_error = io.write(write.position, write.bytes, durable);
-    complete(os_error == 0);
-    if (os_error != 0) return os_error;
+    if (const int os_error = write_next(io, durable); os_error != 0) return os_error;
   }
   return 0;
+}
+
+int HeaderStore::write_both(SyncIo& io, bool durable) {
+  if (const int os_error = write_again(io, durable); os_error != 0) return os_error;
+  for (std::uint32_t i = 0; i < kHeaderSlots; ++i) {
+    if (const int os_error = write_next(io, durable); os_error != 0) return os_error;
+  }
+  return 0;
+}
+
+int HeaderStore::write_next(SyncIo& io, bool durable) {
+  const Write write = begin();
+  const int os_error = io.write(write.position, write.bytes, durable);
+  complete(os_error == 0);
+  return os_error;
 }
 
 Offset HeaderStore::durable_trim() const {
@@ -96,6 +124,14 @@ Offset HeaderStore::durable_trim() const {
     trim = std::min(trim, slot.state == SlotState::valid ? slot.header.trim : kNoOffset);
   }
   return trim;
+}
+
+std::int64_t HeaderStore::greatest_window() const {
+  std::int64_t window = 0;
+  for (const HeaderSlot& slot : state_.slots) {
+    if (slot.state == SlotState::valid) window = std::max(window, slot.header.window_bytes);
+  }
+  return std::min(window, Geometry(state_.header().capacity_bytes).section_bytes());
 }
 
 std::int64_t HeaderStore::durable_window() const {

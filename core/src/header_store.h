@@ -7,6 +7,9 @@
 // With each trim offset goes what recovery from there still needs, which a header does not say: a
 // trim offset just before a block boundary is the end of what is trimmed, or a record that lies
 // across the boundary and that recovery has to parse.
+//
+// Evidence (evidence.h) goes with the headers. A log that has none gets it with a reset or a
+// resume.
 #ifndef SEQWAL_HEADER_STORE_H
 #define SEQWAL_HEADER_STORE_H
 
@@ -53,12 +56,20 @@ class HeaderStore {
   void want(const WalHeader& header);
   // Unless more is trimmed already.
   void want_trim(const TrimTarget& target);
+  // What stands at the trim offset was found by recovery: this is what it needs from now on.
+  void note_keep(Offset keep);
+  [[nodiscard]] const std::optional<HeaderEvidence>& wanted_evidence() const {
+    return wanted_evidence_;
+  }
+  void want_evidence(const HeaderEvidence& evidence) { wanted_evidence_ = evidence; }
+  // Raises the watermark, if the log leaves evidence.
+  void want_watermark(Offset watermark);
 
   // True while a slot says something else than wanted.
   [[nodiscard]] bool dirty() const;
 
   // Encodes the next write, of one whole block, and says where it goes. One at a time: the next
-  // begin() comes after complete(). Precondition: dirty().
+  // begin() comes after complete().
   struct Write {
     DevicePosition position;
     std::span<std::byte> bytes;
@@ -71,21 +82,28 @@ class HeaderStore {
   // The slot that counts once more as it is, then begin, write and complete until nothing is dirty.
   // For logs that do not run.
   [[nodiscard]] int write_all(SyncIo& io, bool durable);
+  // The same, but both slots are written even if they seem to say it: a cache whose flush failed
+  // may show what is not on the media.
+  [[nodiscard]] int write_both(SyncIo& io, bool durable);
 
   [[nodiscard]] Offset durable_trim() const;
   // The first offset that recovery still needs; none before both slots were written.
   [[nodiscard]] Offset durable_keep() const { return std::min(keeps_[0], keeps_[1]); }
   [[nodiscard]] std::int64_t durable_window() const;
+  // The longest window that a writer before may have used: of what was found.
+  [[nodiscard]] std::int64_t greatest_window() const;
   [[nodiscard]] const HeaderState& state() const { return state_; }
 
  private:
   [[nodiscard]] bool says_wanted(const HeaderSlot& slot) const;
   [[nodiscard]] std::uint32_t older_slot() const;
   [[nodiscard]] int write_again(SyncIo& io, bool durable);
+  [[nodiscard]] int write_next(SyncIo& io, bool durable);
 
   HeaderState state_;  // durable
   WalHeader wanted_;
   WalHeader in_flight_;
+  std::optional<HeaderEvidence> wanted_evidence_;
   std::array<Offset, kHeaderSlots> keeps_{};  // of state_'s slots, none where it was not written
   Offset wanted_keep_;
   Offset in_flight_keep_;

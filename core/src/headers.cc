@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "aligned_buffer.h"
 #include "device_check.h"
 #include "seqwal/recovery.h"
@@ -36,6 +38,18 @@ Result<void> check_device(const DeviceLimits& limits) {
                   "up to {}; a log needs at most {}, {}, and at least {}: use another device",
                   limits.block_bytes, limits.buffer_alignment_bytes, limits.max_transfer_bytes,
                   kBlockBytes, kBlockBytes, 2 * kBlockBytes));
+}
+
+std::optional<HeaderEvidence> HeaderState::evidence() const {
+  std::optional<HeaderEvidence> evidence = slots.at(current).evidence;
+  const HeaderSlot& other = slots.at(1 - current);
+  if (evidence && other.state == SlotState::valid && other.evidence &&
+      other.evidence->lineage.log_id == evidence->lineage.log_id) {
+    evidence->watermark = std::max(evidence->watermark, other.evidence->watermark);
+    evidence->lineage.incarnation =
+        std::max(evidence->lineage.incarnation, other.evidence->lineage.incarnation);
+  }
+  return evidence;
 }
 
 Result<HeaderState> read_headers(Device& device, Host& /*host*/) {

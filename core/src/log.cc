@@ -8,7 +8,9 @@
 
 #include "block_writer.h"
 #include "closing_gate.h"
+#include "cut_tail.h"
 #include "doorbell.h"
+#include "durable_by.h"
 #include "header_store.h"
 #include "io_table.h"
 #include "io_watch.h"
@@ -23,43 +25,8 @@ namespace {
 
 // Requests that must find a place beside the block writes: a header, a flush, a read for a trim.
 constexpr std::uint32_t kExtraRequests = 3;
-
-// How a block write becomes durable.
-enum class DurableBy : std::uint8_t { completion, durable_write, flush };
-
-DurableBy choose_durability(Durability durability, const DeviceLimits& limits) {
-  switch (durability) {
-    case Durability::none:
-      return DurableBy::completion;
-    case Durability::dsync:
-      return DurableBy::durable_write;
-    case Durability::automatic:
-      break;
-  }
-  switch (limits.durable_write) {
-    case DurableWrite::free:
-      return DurableBy::completion;
-    case DurableWrite::fua:
-      return DurableBy::durable_write;
-    case DurableWrite::flush:
-      break;
-  }
-  return DurableBy::flush;
-}
-
-ErrorCode to_error_code(Refusal refusal, bool failed) {
-  switch (refusal) {
-    case Refusal::over_capacity:
-      return ErrorCode::over_capacity;
-    case Refusal::would_block:
-      return ErrorCode::would_block;
-    case Refusal::offset_exhausted:
-      return ErrorCode::offset_exhausted;
-    case Refusal::stopped:
-      break;
-  }
-  return failed ? ErrorCode::log_failed : ErrorCode::log_closed;
-}
+// Without appends for that long, the header is told how far the log is durable.
+constexpr Nanoseconds kQuietTime = 1'000'000'000;
 
 }  // namespace
 
@@ -77,6 +44,7 @@ class Log::Impl {
   [[nodiscard]] const HeaderState& headers() const { return headers_.state(); }
   [[nodiscard]] Result<RecoveryReport> recover(
       const std::function<bool(const RecoveredRecord&)>& visit, const RecoveryOptions& options);
+  [[nodiscard]] Result<Offset> resume(const ResumeOptions& options);
   [[nodiscard]] Result<Offset> reset(const ResetOptions& options);
 
   [[nodiscard]] Result<Offset> append(std::span<const std::byte> body, AppendCallback& callback,
@@ -97,6 +65,10 @@ class Log::Impl {
 
  private:
   void set_state(State next);
+  [[nodiscard]] Lineage next_lineage() const;
+  [[nodiscard]] std::int64_t wanted_window() const;
+  [[nodiscard]] Result<void> write_headers(const char* detail);
+  void run_from(Offset end, bool is_new);
   [[nodiscard]] Result<Offset> try_append(std::span<const std::byte> body,
                                           std::uint32_t body_checksum, AppendCallback& callback);
 
@@ -106,6 +78,7 @@ class Log::Impl {
   void watch_device();
   void finish_failure();
   void pump_trims();
+  void pump_watermark(Nanoseconds now);
   void pump_header();
   void pump_flush();
   void finish_close();
@@ -129,6 +102,8 @@ class Log::Impl {
   const LogOptions options_;
   const Geometry geometry_;
   const DurableBy durable_by_;
+  std::optional<RecoveredTail> tail_;  // of a recovery that a resume may go on from
+  Offset watermark_;                   // that it found
 
   // The polling thread's own.
   HeaderStore headers_;
@@ -142,7 +117,9 @@ class Log::Impl {
   bool gave_up_ = false;  // on what is in flight: it counts for nothing any more
   bool close_postponed_ = false;
   bool memory_announced_ = false;
-  Offset end_;  // end of the last durable record
+  Offset end_;                        // end of the last durable record
+  Offset quiet_end_;                  // what it was
+  Nanoseconds quiet_until_ = kNever;  // when nothing will have been appended for long enough
 
   // Written by the polling thread, read by any.
   std::atomic<State> state_{State::opened};
@@ -182,9 +159,7 @@ Log::Impl::Impl(Device& device, Host& host, const LogOptions& options, EventSink
 }
 
 // With something in flight the device is stopped for good, and touches nothing any more.
-Log::Impl::~Impl() {
-  withdraw_memory();
-}
+Log::Impl::~Impl() { withdraw_memory(); }
 
 // At the first poll: a device may do this anew for each thread that owns it.
 void Log::Impl::announce_memory() {
@@ -229,6 +204,7 @@ Result<RecoveryReport> Log::Impl::recover(const std::function<bool(const Recover
     return fail(ErrorCode::headers_damaged, "the two headers tell different capacities");
   }
   headers_.adopt((*recovery)->headers());
+  tail_.reset();
   while (true) {
     const auto record = (*recovery)->next();
     if (!record) return std::unexpected(record.error());
@@ -236,7 +212,102 @@ Result<RecoveryReport> Log::Impl::recover(const std::function<bool(const Recover
     if (!visit(**record)) return (*recovery)->report();
   }
   set_state(State::recovered);
-  return (*recovery)->report();
+  const RecoveryReport& report = (*recovery)->report();
+  const bool is_prefix =
+      options.mode == RecoveryMode::prefix || headers_.wanted().version == FormatVersion::v1;
+  if (is_prefix && report.damage.empty()) tail_ = report.tail;
+  watermark_ = report.watermark;
+  return report;
+}
+
+Lineage Log::Impl::next_lineage() const {
+  const auto& found = headers_.wanted_evidence();
+  if (!found) return {.log_id = options_.log_id, .incarnation = 1};
+  return {.log_id = found->lineage.log_id, .incarnation = found->lineage.incarnation + 1};
+}
+
+std::int64_t Log::Impl::wanted_window() const {
+  const std::int64_t window = options_.window_bytes > 0
+                                  ? options_.window_bytes
+                                  : std::int64_t{options_.blocks} * kSoftLimitBytes;
+  return round_up_to_block(std::min(window, geometry_.section_bytes()));
+}
+
+Result<void> Log::Impl::write_headers(const char* detail) {
+  SyncIo io(device_);
+  if (const int os_error = headers_.write_all(io, options_.durability != Durability::none);
+      os_error != 0) {
+    return fail(ErrorCode::io_error, detail, os_error);
+  }
+  return {};
+}
+
+void Log::Impl::run_from(Offset end, bool is_new) {
+  buffer_.start(end, geometry_.space_end(headers_.durable_keep()));
+  writer_.start(end, is_new);
+  trimmer_.note_durable(end, end, end);
+  end_ = quiet_end_ = end;
+  durable_.store(end.value, std::memory_order_relaxed);
+  trimmed_.store(headers_.durable_trim().value, std::memory_order_relaxed);
+  set_state(State::running);
+}
+
+Result<Offset> Log::Impl::resume(const ResumeOptions& options) {
+  if (state() != State::recovered || !tail_) {
+    return fail(ErrorCode::wrong_state, "recover the prefix first, undamaged, then resume");
+  }
+  WalHeader header = headers_.wanted();
+  const bool had_evidence = headers_.wanted_evidence().has_value();
+  if (!had_evidence && tail_->end > header.trim + 1) {
+    return fail(ErrorCode::unknown_tail,
+                "its records were written by a writer that leaves no evidence, their end is not "
+                "certain: recover them, then reset");
+  }
+  const Lineage lineage = next_lineage();
+  if (tail_->end > kMaxOffset - 4 * geometry_.section_bytes() || header.stamp > kMaxStamp ||
+      lineage.incarnation == 0) {
+    return fail(ErrorCode::offset_exhausted, "no offsets are left: create a new log");
+  }
+  if (!tail_->trim_is_record && tail_->end == header.trim + 1 && header.trim != kNoOffset) {
+    // The trimmed record is gone, perhaps never was on the media: nothing in its block is missed.
+    tail_->end = round_up_to_block(tail_->end);
+    headers_.want_trim(TrimTarget::before(tail_->end));
+    header = headers_.wanted();
+  }
+  const bool at_record = tail_->trim_is_record || !is_block_aligned(header.trim + 1);
+  const Offset keep = at_record ? round_down_to_block(header.trim) : header.trim + 1;
+  const TailCut cut{.tail = *tail_,
+                    .lineage = lineage,
+                    .watermark = watermark_,
+                    .trim = header.trim,
+                    .window_bytes = headers_.greatest_window(),
+                    .space_end = geometry_.space_end(keep),
+                    .had_evidence = had_evidence,
+                    .flushes = options_.durability != Durability::none};
+  if (auto ok = check_tail(device_, geometry_, cut); !ok) return std::unexpected(ok.error());
+  // Space counts by the trim offset that both slots hold, on the media.
+  header.shutdown = ShutdownType::ungraceful;
+  headers_.want(header);
+  headers_.note_keep(keep);
+  SyncIo io(device_);
+  if (const int os_error = headers_.write_both(io, options_.durability != Durability::none);
+      os_error != 0) {
+    return fail(ErrorCode::io_error, "cannot write both headers: the log is not resumed", os_error);
+  }
+  if (auto ok = cut_tail(device_, geometry_, cut); !ok) return std::unexpected(ok.error());
+
+  header.node_id = options.node_id.value_or(header.node_id);
+  header.epoch = options.epoch.value_or(header.epoch);
+  header.window_bytes = std::clamp(header.window_bytes, wanted_window(), geometry_.section_bytes());
+  headers_.want(header);
+  headers_.want_evidence(
+      {.lineage = lineage, .flags = HeaderEvidence::kResumed, .watermark = tail_->end});
+  const auto written =
+      write_headers("cannot write both headers: the log may or may not be resumed");
+  if (!written) return std::unexpected(written.error());
+  run_from(tail_->end, false);
+  emit({.kind = EventKind::resumed, .offset = end_});
+  return end_;
 }
 
 Result<Offset> Log::Impl::reset(const ResetOptions& options) {
@@ -247,30 +318,17 @@ Result<Offset> Log::Impl::reset(const ResetOptions& options) {
     return fail(ErrorCode::offset_exhausted,
                 "no offsets are left behind the trim offset: create a new log");
   }
-  const std::int64_t window = options_.window_bytes > 0
-                                  ? options_.window_bytes
-                                  : std::int64_t{options_.blocks} * kSoftLimitBytes;
   header.version = options.version.value_or(header.version);
   header.node_id = options.node_id.value_or(header.node_id);
   header.epoch = options.epoch.value_or(header.epoch);
-  header.window_bytes = round_up_to_block(std::min(window, geometry_.section_bytes()));
+  header.window_bytes = wanted_window();
   header.shutdown = ShutdownType::ungraceful;
   headers_.want(header);
   headers_.want_trim(TrimTarget::before(start));
-
-  SyncIo io(device_);
-  if (const int os_error = headers_.write_all(io, options_.durability != Durability::none);
-      os_error != 0) {
-    return fail(ErrorCode::io_error, "cannot write both headers: the log may or may not be reset",
-                os_error);
-  }
-  buffer_.start(start, geometry_.space_end(headers_.durable_keep()));
-  writer_.start(start);
-  trimmer_.note_durable(start, start, start);
-  end_ = start;
-  durable_.store(start.value, std::memory_order_relaxed);
-  trimmed_.store(headers_.durable_trim().value, std::memory_order_relaxed);
-  set_state(State::running);
+  headers_.want_evidence({.lineage = next_lineage(), .flags = 0, .watermark = start});
+  const auto written = write_headers("cannot write both headers: the log may or may not be reset");
+  if (!written) return std::unexpected(written.error());
+  run_from(start, true);
   emit({.kind = EventKind::reset, .offset = start});
   return start;
 }
@@ -359,6 +417,7 @@ Nanoseconds Log::Impl::poll(Nanoseconds now) {
   watch_device();
   finish_failure();
   pump_trims();
+  pump_watermark(now);
   pump_header();
   pump_flush();
   writer_.pump();
@@ -366,7 +425,7 @@ Nanoseconds Log::Impl::poll(Nanoseconds now) {
   finish_close();
   if (std::exchange(room_made_, false)) notify_room();
   const Nanoseconds next_look = gave_up_ ? kNever : watch_.next_look();
-  return rest() ? next_look : now;
+  return rest() ? std::min(next_look, quiet_until_) : now;
 }
 
 // Completions are collected first; no callback runs in here.
@@ -412,7 +471,7 @@ void Log::Impl::advance_frontier() {
 void Log::Impl::acknowledge(const SealedBlock& block, std::uint32_t number, AppendStatus status) {
   SEQWAL_CHECK(number == acknowledged_);
   ++acknowledged_;
-  buffer_.release_block(number, block.end());
+  buffer_.release_block(number, block.records_end);
   for (std::uint16_t ticket = block.first_ticket; ticket != block.end_ticket; ++ticket) {
     AppendResult result{.status = status, .offset = kNoOffset};
     AppendCallback callback = buffer_.take_callback(ticket, result.offset);
@@ -487,6 +546,24 @@ void Log::Impl::pump_trims() {
   }
 }
 
+// A log that nobody appends to says how far it is durable, so that damage to it shows after a
+// crash.
+void Log::Impl::pump_watermark(Nanoseconds now) {
+  const auto& evidence = headers_.wanted_evidence();
+  const bool knows = !evidence || evidence->watermark >= end_;
+  if (state() != State::running || knows || acknowledged_ != buffer_.blocks_end()) {
+    quiet_until_ = kNever;
+    return;
+  }
+  if (quiet_until_ == kNever || quiet_end_ != end_) {
+    quiet_end_ = end_;
+    quiet_until_ = now > kNever - kQuietTime ? kNever : now + kQuietTime;
+  } else if (now >= quiet_until_) {
+    headers_.want_watermark(end_);
+    quiet_until_ = kNever;
+  }
+}
+
 void Log::Impl::pump_header() {
   if (state() != State::running || !headers_.dirty() || headers_.writing() || io_.full()) return;
   const HeaderStore::Write write = headers_.begin();
@@ -538,6 +615,7 @@ void Log::Impl::finish_close() {
     WalHeader header = headers_.wanted();
     header.shutdown = ShutdownType::graceful;
     headers_.want(header);
+    headers_.want_watermark(end_);
     pump_header();
     if (headers_.writing() || headers_.dirty()) return;
     trimmer_.refuse_all(ErrorCode::log_closed);
@@ -594,6 +672,7 @@ Result<RecoveryReport> Log::recover(const std::function<bool(const RecoveredReco
   return impl_->recover(visit, options);
 }
 
+Result<Offset> Log::resume(const ResumeOptions& options) { return impl_->resume(options); }
 Result<Offset> Log::reset(const ResetOptions& options) { return impl_->reset(options); }
 
 Result<Offset> Log::append(std::span<const std::byte> body, AppendCallback callback,

@@ -35,7 +35,8 @@ namespace seqwal {
 // A block write that is sealed and whose records are all in place.
 struct SealedBlock {
   Offset start;
-  Offset gap_begin;  // less than start: the block write before ended here, then came a jump
+  Offset gap_begin;     // less than start: the block write before ended here, then came a jump
+  Offset previous_end;  // of the last record of the block write before
   Offset records_end;
   std::uint16_t first_ticket = 0;
   std::uint16_t end_ticket = 0;
@@ -52,8 +53,9 @@ class BasicLogBuffer {
   // Powers of two: `blocks` 2..64, `slots` 16..32768.
   BasicLogBuffer(const Geometry& geometry, std::uint32_t blocks, std::uint32_t slots);
 
-  // Before the first append: where the log starts, and how far block writes may extend.
-  void start(Offset first, Offset space_end);
+  // Before the first append: where the last record ended (the next one begins a block write at the
+  // block boundary there), and how far block writes may extend.
+  void start(Offset last_end, Offset space_end);
 
   // The memory of all blocks, for the device to know.
   [[nodiscard]] std::span<std::byte> block_memory() const { return memory_.span(); }
@@ -75,8 +77,8 @@ class BasicLogBuffer {
   [[nodiscard]] std::uint32_t blocks_end() const;
   // The block write of this number once it is ready, else nothing.
   [[nodiscard]] std::optional<SealedBlock> ready(std::uint32_t number) const;
-  // Gives the memory of the oldest block back, whose block write ended at `end`.
-  void release_block(std::uint32_t number, Offset end);
+  // Gives the memory of the oldest block back, whose records ended at `records_end`.
+  void release_block(std::uint32_t number, Offset records_end);
   // Takes the callback out of a slot; the slot is free after release_tickets.
   [[nodiscard]] AppendCallback take_callback(std::uint16_t ticket, Offset& offset);
   void release_tickets(std::uint16_t end_ticket);
@@ -100,6 +102,7 @@ class BasicLogBuffer {
     std::uint16_t first_ticket = 0;            // from here on: the first appender writes,
     Offset start;                              // before it publishes
     Offset gap_begin;
+    Offset previous_end;
     const std::byte* long_body = nullptr;
     std::array<std::byte, kRecordHeaderBytes> long_header{};
   };

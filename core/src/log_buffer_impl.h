@@ -29,11 +29,11 @@ BasicLogBuffer<Atomics>::BasicLogBuffer(const Geometry& geometry, std::uint32_t 
 }
 
 template <typename Atomics>
-void BasicLogBuffer<Atomics>::start(Offset first, Offset space_end) {
-  released_.reference.store(first.value, std::memory_order_relaxed);
+void BasicLogBuffer<Atomics>::start(Offset last_end, Offset space_end) {
+  released_.reference.store(last_end.value, std::memory_order_relaxed);
   released_.space_end.store(space_end.value, std::memory_order_relaxed);
   // The block before number 0 counts as sealed: the first record begins number 0.
-  const Tail tail{.offset = first, .pages = Tail::kFull, .block = 0xFF, .ticket = 0};
+  const Tail tail{.offset = last_end, .pages = Tail::kFull, .block = 0xFF, .ticket = 0};
   tail_.store(tail.pack(), std::memory_order_release);
 }
 
@@ -88,8 +88,10 @@ void BasicLogBuffer<Atomics>::place(const ClaimPlan& plan, std::uint32_t release
   const std::uint16_t ticket = plan.before.ticket;
   if (plan.new_block) {
     if (plan.before.open()) mark_sealed(number - 1, plan.before.used_bytes(), ticket);
-    Atomics::writes(block.start, block.gap_begin, block.first_ticket, block.long_body);
+    Atomics::writes(block.start, block.gap_begin, block.previous_end, block.first_ticket,
+                    block.long_body);
     block.start = plan.offset;
+    block.previous_end = plan.before.offset;
     block.gap_begin = plan.gap_begin;
     block.first_ticket = ticket;
     block.long_body = nullptr;
@@ -139,7 +141,6 @@ bool BasicLogBuffer<Atomics>::close_open_block(std::uint32_t pages) {
     const Tail tail = Tail::unpack(word, reference);
     if (tail.stopped() || (!tail.open() && pages == Tail::kFull)) return false;
     Tail after = tail;
-    after.offset = round_up_to_block(tail.offset);
     after.pages = pages;
     if (!tail_.compare_exchange_weak(word, after.pack(), std::memory_order_acq_rel,
                                      std::memory_order_acquire)) {
@@ -182,10 +183,11 @@ std::optional<SealedBlock> BasicLogBuffer<Atomics>::ready(std::uint32_t number) 
   if (sealed == 0 || block.published_bytes.load(std::memory_order_seq_cst) != sealed) {
     return std::nullopt;
   }
-  Atomics::reads(block.start, block.gap_begin, block.first_ticket, block.end_ticket,
-                 block.long_body, block.long_header);
+  Atomics::reads(block.start, block.gap_begin, block.previous_end, block.first_ticket,
+                 block.end_ticket, block.long_body, block.long_header);
   return SealedBlock{.start = block.start,
                      .gap_begin = block.gap_begin,
+                     .previous_end = block.previous_end,
                      .records_end = block.start + sealed,
                      .first_ticket = block.first_ticket,
                      .end_ticket = block.end_ticket,
@@ -195,13 +197,13 @@ std::optional<SealedBlock> BasicLogBuffer<Atomics>::ready(std::uint32_t number) 
 }
 
 template <typename Atomics>
-void BasicLogBuffer<Atomics>::release_block(std::uint32_t number, Offset end) {
+void BasicLogBuffer<Atomics>::release_block(std::uint32_t number, Offset records_end) {
   SEQWAL_CHECK(number == released_.blocks.load(std::memory_order_relaxed));
   Block& block = this->block(number);
   block.sealed_bytes.store(0, std::memory_order_relaxed);
   block.published_bytes.store(0, std::memory_order_relaxed);
   // Pairs with limits(): whoever sees the block free sees it empty.
-  released_.reference.store(end.value, std::memory_order_release);
+  released_.reference.store(records_end.value, std::memory_order_release);
   released_.blocks.store(number + 1, std::memory_order_release);
 }
 

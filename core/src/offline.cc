@@ -107,6 +107,7 @@ Result<void> create_log(Device& device, Host& /*host*/, const CreateOptions& opt
                 .shutdown = ShutdownType::graceful,
                 .node_id = options.node_id,
                 .epoch = options.epoch});
+  headers.want_evidence({.lineage = {.log_id = options.log_id}});
   if (const int os_error = headers.write_all(io, true); os_error != 0) {
     return fail(ErrorCode::io_error, "cannot write the header", os_error);
   }

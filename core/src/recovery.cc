@@ -1,11 +1,14 @@
 #include "seqwal/recovery.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
 #include "recovery_rules.h"
 #include "scanner.h"
 #include "sync_io.h"
+#include "witness.h"
 
 namespace seqwal {
 namespace {
@@ -27,13 +30,17 @@ class Recovery::Impl {
        EventSink* events)
       : headers_(headers),
         geometry_(headers.header().capacity_bytes),
+        salvage_(options.salvage),
         rules_(geometry_, headers.header(), options.mode),
         scanner_(device, geometry_, rules_.next(), rules_.bound(),
                  bounded_read_ahead(options, headers.header(), geometry_), options.reads_in_flight),
         end_(rules_.bound()),
+        witness_(scanner_, geometry_, headers, end_),
         events_(events) {
+    rules_.raise_watermark(witness_.watermark());
     report_.end = saturating_add(headers.header().trim, 1);
     report_.read_bytes = kHeaderAreaBytes;
+    report_.evidence = witness_.header();
   }
 
   [[nodiscard]] const HeaderState& headers() const { return headers_; }
@@ -45,19 +52,25 @@ class Recovery::Impl {
       RecoveredRecord record;
       const Result<Parsed> parsed = parse(rules_.next(), record);
       if (!parsed) return std::unexpected(parsed.error());
-      const bool deliver = rules_.advance(*parsed);
-      if (deliver) {
+      const Result<Proof> proof = prove(*parsed);
+      if (!proof) return std::unexpected(proof.error());
+      rules_.raise_watermark(witness_.watermark());
+      const bool deliver = rules_.advance(*parsed, *proof);
+      if (deliver && (salvage_ || !rules_.damaged())) {
         note_delivered(record, parsed->end);
         return record;
       }
     }
     note_end();
+    if (rules_.damaged() && !salvage_ && !std::exchange(refused_, true)) return refuse();
     return std::nullopt;
   }
 
  private:
   // What stands at `offset`; `record` is filled where it is valid data.
   Result<Parsed> parse(Offset offset, RecoveredRecord& record) {
+    head_bytes_ = 0;
+    head_is_unreadable_ = false;
     Parsed parsed{.found = Found::invalid_header, .offset = offset, .end = offset};
     if (geometry_.left_in_cycle(offset) < kRecordHeaderBytes ||
         offset > end_ - kRecordHeaderBytes) {
@@ -65,9 +78,11 @@ class Recovery::Impl {
     }
     const auto header_bytes = scanner_.view(offset, kRecordHeaderBytes);
     if (!header_bytes) return std::unexpected(header_bytes.error());
+    head_is_unreadable_ = !*header_bytes;
     if (!*header_bytes) return parsed;
-    const auto header = decode_record_header(
-        std::span<const std::byte, kRecordHeaderBytes>(**header_bytes), offset);
+    std::ranges::copy(**header_bytes, head_.begin());
+    head_bytes_ = kRecordHeaderBytes;
+    const auto header = decode_record_header(head_, offset);
     if (!header) return parsed;
 
     const std::int64_t length = std::int64_t{kRecordHeaderBytes} + header->body_length_bytes;
@@ -90,14 +105,138 @@ class Recovery::Impl {
     return parsed;
   }
 
+  // --- what evidence says of it
+
+  Result<Proof> prove(const Parsed& parsed) {
+    if (!witness_.exists() || parsed.found == Found::padding) return Proof::unknown;
+    if (parsed.found == Found::data) return prove_timeline(parsed.offset);
+    const Offset trim = headers_.header().trim;
+    if (parsed.offset == trim && is_block_aligned(saturating_add(trim, 1))) return Proof::unknown;
+
+    // A record header is neither fill nor a gap.
+    Result<bool> proven = false;
+    if (parsed.found == Found::invalid_header) {
+      proven = is_block_aligned(parsed.offset) ? is_jump(parsed.offset) : is_fill(parsed.offset);
+    }
+    if (!proven) return std::unexpected(proven.error());
+    if (*proven) return Proof::proven;
+    if (auto ok = call_witnesses(parsed.offset); !ok) return std::unexpected(ok.error());
+    if (parsed.found == Found::invalid_header && !is_block_aligned(parsed.offset)) {
+      const auto followed = is_followed(parsed.offset);
+      if (!followed) return std::unexpected(followed.error());
+      if (*followed) return Proof::proven;
+    }
+    return Proof::refuted;
+  }
+
+  // Whether a record belongs to the newest timeline. Older block writes can only lie behind the
+  // tail that a resume went on from, by a window at most.
+  Result<Proof> prove_timeline(Offset offset) {
+    if (!newest_incarnation_ || !is_block_aligned(offset) || offset >= guarded_until_ ||
+        !witness_.header()->has(HeaderEvidence::kResumed)) {
+      return Proof::unknown;
+    }
+    if (auto ok = witness_.look(offset, guarded_until_); !ok) return std::unexpected(ok.error());
+    const auto block_write = witness_.holding(offset);
+    if (!block_write) return Proof::unknown;
+    return is_older(*block_write) ? Proof::refuted : Proof::proven;
+  }
+
+  [[nodiscard]] bool is_older(const BlockEvidence& evidence) const {
+    return newest_incarnation_ && evidence.lineage.incarnation < *newest_incarnation_;
+  }
+
+  // From `offset` on, inside a block, stands the end of a block write.
+  Result<bool> is_fill(Offset offset) {
+    if (head_is_unreadable_) return false;
+    const Offset end = next_block(offset);
+    const auto length = static_cast<std::uint32_t>(end - offset);
+    std::span<const std::byte> rest =
+        std::span<const std::byte>(head_).first(std::min(length, head_bytes_));
+    if (length > head_bytes_) {
+      const auto bytes = scanner_.view(offset, length);
+      if (!bytes) return std::unexpected(bytes.error());
+      if (!*bytes) return false;
+      rest = **bytes;
+    }
+    if (length < kBlockEvidenceBytes) {
+      return std::ranges::all_of(rest, [](std::byte b) { return b == std::byte{0}; });
+    }
+    const auto evidence = witness_.at_end(rest, end);
+    if (!evidence || evidence->records_end() != offset) return false;
+    note_block_write(*evidence);
+    return true;
+  }
+
+  // Or the block write that begins at the next boundary says that the one before ended at `offset`.
+  Result<bool> is_followed(Offset offset) {
+    const auto next = witness_.beginning_at(next_block(offset));
+    if (!next) return std::unexpected(next.error());
+    if (!*next || (*next)->previous_end != offset || is_older(**next)) return false;
+    broken_fills_.push_back({.begin = offset, .incarnation = incarnation_before(**next)});
+    return true;
+  }
+
+  [[nodiscard]] std::uint32_t incarnation_before(const BlockEvidence& evidence) const {
+    return newest_incarnation_.value_or(evidence.lineage.incarnation);
+  }
+
+  // At `offset`, a boundary, begins a gap up to the next cycle (version 0): the gap says so, or the
+  // block write behind it.
+  Result<bool> is_jump(Offset offset) {
+    const Offset cycle = geometry_.next_cycle(offset);
+    if (rules_.reading() == ReadingKind::contiguous || rules_.in_gap() || cycle >= end_ ||
+        cycle - offset >= witness_.window_bytes()) {
+      return false;
+    }
+    const auto bytes =
+        scanner_.view(offset + (kBlockBytes - kBlockEvidenceBytes), kBlockEvidenceBytes);
+    if (!bytes) return std::unexpected(bytes.error());
+    if (*bytes) {
+      const auto gap = witness_.at_end(**bytes, offset + kBlockBytes);
+      if (gap && gap->records_bytes == 0 && ends_at(*gap, offset)) {
+        gap_incarnation_ = incarnation_before(*gap);
+        return true;
+      }
+    }
+    const auto first = witness_.beginning_at(cycle);
+    if (!first) return std::unexpected(first.error());
+    if (!*first || !ends_at(**first, offset)) return false;
+    gap_incarnation_ = incarnation_before(**first);
+    return true;
+  }
+
+  // The block write before this one ended at the boundary `offset`.
+  [[nodiscard]] bool ends_at(const BlockEvidence& evidence, Offset offset) const {
+    if (is_older(evidence)) return false;
+    if (evidence.previous_end == kNoOffset) return rules_.last_end() == kNoOffset;
+    return round_up_to_block(evidence.previous_end) == offset;
+  }
+
+  void note_block_write(const BlockEvidence& evidence) {
+    const std::uint32_t incarnation = evidence.lineage.incarnation;
+    if (newest_incarnation_ && incarnation <= *newest_incarnation_) return;
+    newest_incarnation_ = incarnation;
+    guarded_until_ = saturating_add(evidence.end(), witness_.window_bytes());
+  }
+
+  // Something is not there: was it ever? A log that was closed ends where its header says.
+  Result<void> call_witnesses(Offset offset) {
+    const bool closed = headers_.header().shutdown == ShutdownType::graceful;
+    if (closed && offset >= witness_.watermark()) return {};
+    return witness_.look(offset, saturating_add(offset, witness_.reach_bytes()));
+  }
+
+  // --- what is told
+
   void note_delivered(const RecoveredRecord& record, Offset end) {
     if (report_.records == 0) report_.first = record.offset;
     report_.last = record.offset;
     report_.end = end;
     ++report_.records;
     report_.body_bytes += record.body.size();
-    if (const auto hole = rules_.hole()) {
-      report_.holes.push_back(*hole);
+    const auto hole = rules_.hole();
+    if (hole && hole->begin >= rules_.watermark()) {
       emit({.kind = EventKind::hole, .offset = hole->begin, .value = hole->length_bytes()});
     }
   }
@@ -106,13 +245,37 @@ class Recovery::Impl {
     if (std::exchange(ended_, true)) return;
     report_.read_bytes = kHeaderAreaBytes + scanner_.read_bytes();
     report_.unreadable = scanner_.unreadable();
+    report_.watermark = rules_.watermark();
+    report_.tail = rules_.tail();
+    report_.tail.gap_incarnation = gap_incarnation_;
+    std::erase_if(broken_fills_, [&](const auto& fill) { return fill.begin >= report_.tail.end; });
+    report_.tail.broken_fills = std::move(broken_fills_);
+    for (const OffsetRange& range : rules_.missing()) {
+      (range.begin < rules_.watermark() ? report_.damage : report_.holes).push_back(range);
+    }
     for (const OffsetRange& range : report_.unreadable) {
-      if (range.begin < report_.last) report_.damage.push_back(range);
+      if (!witness_.exists() && range.begin < report_.last) report_.damage.push_back(range);
       emit({.kind = EventKind::unreadable, .offset = range.begin, .value = range.length_bytes()});
     }
+    for (const OffsetRange& range : report_.damage) {
+      emit({.kind = EventKind::damage, .offset = range.begin, .value = range.length_bytes()});
+    }
+    report_.newest_incarnation = newest_incarnation_.value_or(0);
+    report_.orphans = witness_.older_than(report_.newest_incarnation, report_.tail.end);
     emit({.kind = EventKind::recovered,
           .offset = report_.end,
           .value = static_cast<std::int64_t>(report_.records)});
+  }
+
+  [[nodiscard]] std::unexpected<Error> refuse() const {
+    const OffsetRange& first = report_.damage.front();
+    return std::unexpected(
+        Error{.code = ErrorCode::damaged,
+              .os_error = 0,
+              .offset = first.begin,
+              .detail = fmt::format("{} bytes that were durable are lost, nothing behind them was "
+                                    "delivered: restore them from a replica, or salvage the rest",
+                                    first.length_bytes())});
   }
 
   void emit(const Event& event) const {
@@ -121,12 +284,23 @@ class Recovery::Impl {
 
   const HeaderState headers_;
   const Geometry geometry_;
+  const bool salvage_;
   RecoveryRules rules_;
   Scanner scanner_;
   const Offset end_;
+  Witness witness_;
   EventSink* events_;
   RecoveryReport report_;
+  // The first bytes at the offset that was parsed last, if they could be read.
+  std::array<std::byte, kRecordHeaderBytes> head_{};
+  std::uint32_t head_bytes_ = 0;
+  bool head_is_unreadable_ = false;
+  std::optional<std::uint32_t> newest_incarnation_;  // of the block writes met
+  Offset guarded_until_;                             // older ones may stand below
+  std::vector<RecoveredTail::BrokenFill> broken_fills_;
+  std::uint32_t gap_incarnation_ = 0;  // before the last jump
   bool ended_ = false;
+  bool refused_ = false;
 };
 
 Result<std::unique_ptr<Recovery>> Recovery::open(Device& device, Host& host,

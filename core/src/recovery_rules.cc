@@ -1,13 +1,29 @@
 #include "recovery_rules.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "seqwal/check.h"
 
 namespace seqwal {
 namespace {
 
-// The next block boundary strictly after `offset`.
-Offset next_block(Offset offset) {
-  return saturating_add(round_down_to_block(offset), kBlockBytes);
+ReadingKind reading_kind(FormatVersion version, RecoveryMode mode) {
+  if (version == FormatVersion::v1) return ReadingKind::contiguous;
+  return mode == RecoveryMode::prefix ? ReadingKind::prefix : ReadingKind::tolerant;
+}
+
+Standing standing(Found found) {
+  switch (found) {
+    case Found::data:
+      return Standing::record;
+    case Found::padding:
+      return Standing::padding;
+    case Found::invalid_header:
+    case Found::invalid_body:
+      break;
+  }
+  return Standing::nothing;
 }
 
 }  // namespace
@@ -15,16 +31,18 @@ Offset next_block(Offset offset) {
 RecoveryRules::RecoveryRules(const Geometry& geometry, const WalHeader& header, RecoveryMode mode)
     : geometry_(geometry),
       mode_(mode),
-      contiguous_(header.version == FormatVersion::v1),
+      reading_(reading_kind(header.version, mode)),
       trim_(header.trim),
       window_bytes_(std::clamp<std::int64_t>(header.window_bytes, 0, geometry.section_bytes())),
       // A block whose end is beyond what can be counted is no part of any log.
       end_(std::min(geometry.recovery_end(header.trim), round_down_to_block(kMaxOffset))),
-      next_{std::max<std::int64_t>(header.trim.value, 0)} {}
+      next_{std::max<std::int64_t>(header.trim.value, 0)} {
+  tail_.end = saturating_add(trim_, 1);
+}
 
 Offset RecoveryRules::bound() const {
   if (first_invalid_ == kNoOffset) return end_;
-  Offset bound = saturating_add(first_invalid_, window_bytes_);
+  Offset bound = std::max(saturating_add(first_invalid_, window_bytes_), watermark_);
   if (mode_ == RecoveryMode::standard) {
     bound =
         std::max(bound, saturating_add(last_valid_, std::min(window_bytes_, kDefaultScanBytes)));
@@ -32,66 +50,155 @@ Offset RecoveryRules::bound() const {
   return std::min(bound, end_);
 }
 
-bool RecoveryRules::out_of_window() const { return !contiguous_ && next_ >= bound(); }
+bool RecoveryRules::out_of_window() const {
+  return reading_ != ReadingKind::contiguous && next_ >= bound();
+}
 
-bool RecoveryRules::advance(const Parsed& parsed) {
-  const bool trimmed = parsed.offset == trim_;
+bool RecoveryRules::damaged() const {
+  const auto lost = [this](const OffsetRange& range) { return range.begin < watermark_; };
+  return std::ranges::any_of(missing_, lost) ||
+         (gap_ && gap_->is_known && gap_->begin < watermark_);
+}
+
+Place RecoveryRules::place(const Parsed& parsed) const {
+  if (trim_ != kNoOffset && parsed.offset == trim_) {
+    if (standing(parsed.found) == Standing::nothing && is_block_aligned(saturating_add(trim_, 1))) {
+      return Place::marker;
+    }
+    return is_block_aligned(parsed.offset) ? Place::trim_at_boundary : Place::trim_inside;
+  }
+  return is_block_aligned(parsed.offset) ? Place::boundary : Place::inside;
+}
+
+bool RecoveryRules::advance(const Parsed& parsed, Proof proof) {
   hole_.reset();
-  bool deliver = false;
-  switch (parsed.found) {
-    case Found::data:
-      met_valid(parsed);
-      deliver = !trimmed && !done_;
+  verdict_ = judge({.standing = standing(parsed.found),
+                    .place = place(parsed),
+                    .proof = proof,
+                    .reading = reading_,
+                    .below_watermark = parsed.offset < watermark_});
+  SEQWAL_CHECK(verdict_ != Verdict::impossible);
+  switch (verdict_) {
+    case Verdict::record:
+    case Verdict::trimmed:
+      met_record(parsed);
       break;
-    case Found::padding:
+    case Verdict::padding:
       next_ = parsed.end;
       break;
-    case Found::invalid_header:
-    case Found::invalid_body:
-      met_invalid(parsed);
+    default:
+      met_nothing(parsed, proof);
       break;
   }
+  const bool deliver = verdict_ == Verdict::record && !done_;
   done_ = done_ || next_ >= end_ || out_of_window();
+  if (done_) finish();
   return deliver;
 }
 
-void RecoveryRules::met_valid(const Parsed& parsed) {
+void RecoveryRules::met_record(const Parsed& parsed) {
   last_valid_ = parsed.offset;
   next_ = parsed.end;
   const Offset cycle_start = parsed.offset - geometry_.position_in_section(parsed.offset);
   // What was missing in an earlier cycle does not count against this one's window.
   if (first_invalid_ < cycle_start) first_invalid_ = kNoOffset;
-  if (gap_begin_ == kNoOffset) return;
-
-  if (mode_ == RecoveryMode::prefix && !crosses_as_jump(parsed)) {
-    done_ = true;  // a hole: the contiguous prefix ended before it
-    return;
-  }
-  // A gap that reaches the end of a cycle is the jump to the next one; what is missing behind it is
-  // a hole, like everything missing between two records of one cycle.
-  const Offset hole_begin = std::max(gap_begin_, cycle_start);
-  if (hole_begin < parsed.offset) hole_ = OffsetRange{hole_begin, parsed.offset};
-  gap_begin_ = kNoOffset;
+  if (gap_) end_gap(parsed);
+  last_end_ = parsed.end;
+  if (tail_is_final_ || done_) return;
+  tail_.end = parsed.end;
+  tail_.torn = false;
+  if (verdict_ == Verdict::trimmed) tail_.trim_is_record = true;
 }
 
-void RecoveryRules::met_invalid(const Parsed& parsed) {
-  const bool aligned = is_block_aligned(parsed.offset);
-  if (contiguous_) {
-    // At an unaligned offset it is the fill of a block write.
-    done_ = aligned;
-  } else if (aligned && parsed.offset != trim_) {
-    if (first_invalid_ == kNoOffset) first_invalid_ = parsed.offset;
-    if (gap_begin_ == kNoOffset) gap_begin_ = parsed.offset;
+void RecoveryRules::end_gap(const Parsed& parsed) {
+  const Gap gap = *std::exchange(gap_, std::nullopt);
+  const Offset cycle_start = parsed.offset - geometry_.position_in_section(parsed.offset);
+  if (gap.is_known) {
+    hole_ = OffsetRange{gap.begin, parsed.offset};
+  } else if (reading_ == ReadingKind::prefix) {
+    if (looks_like_jump(parsed)) return;
+    hole_ = OffsetRange{gap.begin, parsed.offset};
+    done_ = gap.begin >= watermark_;  // a hole: the contiguous prefix ended before it
+  } else {
+    // A gap that reaches the end of a cycle is the jump to the next one; what is missing behind it
+    // is a hole, like everything missing between two records of one cycle.
+    const Offset hole_begin = std::max(gap.begin, cycle_start);
+    if (hole_begin < parsed.offset) hole_ = OffsetRange{hole_begin, parsed.offset};
   }
-  next_ = next_block(parsed.found == Found::invalid_body ? parsed.end : parsed.offset);
+  if (!hole_) return;
+  tail_is_final_ = true;
+  if (done_) {
+    hole_.reset();
+  } else {
+    missing_.push_back(*hole_);
+  }
+}
+
+void RecoveryRules::met_nothing(const Parsed& parsed, Proof proof) {
+  const bool known = proof != Proof::unknown;
+  const Offset offset = parsed.offset;
+  next_ = next_block(parsed.found == Found::invalid_body ? parsed.end : offset);
+  switch (verdict_) {
+    case Verdict::fill:
+    case Verdict::marker:
+      return;
+    case Verdict::presumed:
+      return;
+    case Verdict::jump:
+      if (!tail_is_final_) {
+        tail_.gap_begin = offset;
+        tail_.gap_previous_end = last_end_;
+      }
+      next_ = geometry_.next_cycle(offset);
+      if (reading_ == ReadingKind::prefix) return;
+      break;
+    case Verdict::damage:
+      // Its header is sound: what follows it is found at its end.
+      if (parsed.found == Found::invalid_body) next_ = parsed.end;
+      begin_gap(offset, true);
+      return;
+    case Verdict::tail:
+      if (!tail_is_final_ && offset == tail_.end && !is_block_aligned(offset)) tail_.torn = true;
+      tail_is_final_ = true;
+      done_ = true;
+      return;
+    case Verdict::orphan:
+      if (reading_ != ReadingKind::tolerant) {
+        tail_is_final_ = done_ = true;
+        return;
+      }
+      begin_gap(offset, true);
+      break;
+    case Verdict::gap:
+      begin_gap(offset, known);
+      break;
+    default:
+      return;
+  }
+  if (is_block_aligned(offset) && first_invalid_ == kNoOffset) first_invalid_ = offset;
+}
+
+void RecoveryRules::begin_gap(Offset begin, bool is_known) {
+  if (is_known && !tail_is_final_) {
+    tail_is_final_ = true;
+    tail_.torn = begin == tail_.end && !is_block_aligned(begin);
+  }
+  if (!gap_) gap_ = Gap{.begin = begin, .is_known = is_known};
+}
+
+// Nothing follows any more: what is missing goes up to where something was durable.
+void RecoveryRules::finish() {
+  if (!gap_ || gap_->begin >= watermark_) return;
+  missing_.push_back({gap_->begin, watermark_});
+  gap_.reset();
 }
 
 // Without further evidence: the record stands at the start of the next cycle, and would not have
 // fitted into what was left of the one before.
-bool RecoveryRules::crosses_as_jump(const Parsed& parsed) const {
+bool RecoveryRules::looks_like_jump(const Parsed& parsed) const {
   return geometry_.position_in_section(parsed.offset) == 0 &&
-         geometry_.next_cycle(gap_begin_) == parsed.offset &&
-         parsed.end - parsed.offset > geometry_.left_in_cycle(gap_begin_);
+         geometry_.next_cycle(gap_->begin) == parsed.offset &&
+         parsed.end - parsed.offset > geometry_.left_in_cycle(gap_->begin);
 }
 
 }  // namespace seqwal

@@ -153,13 +153,7 @@ Result<void> Scanner::await(Chunk& chunk) {
 
 // Some block of the chunk cannot be read: finds out which, one by one.
 Result<void> Scanner::salvage(Chunk& chunk) {
-  // The blocking reads below must not meet completions of others.
-  for (const Chunk& other : chunks_) {
-    while (!other.done) {
-      reap();
-      if (!other.done) device_.wait(kNever);
-    }
-  }
+  settle();
   SyncIo io(device_);
   for (Offset at = chunk.begin; at < chunk.end; at = at + kBlockBytes) {
     std::byte* into = bytes_of(chunk) + (at - chunk.begin);
@@ -168,14 +162,79 @@ Result<void> Scanner::salvage(Chunk& chunk) {
     if (os_error == 0) continue;
     if (!is_medium_error(os_error)) return cannot_read(os_error, at);
     chunk.bad_blocks.push_back(at);
-    if (!unreadable_.empty() && unreadable_.back().end == at) {
-      unreadable_.back().end = at + kBlockBytes;
-    } else {
-      unreadable_.push_back({at, at + kBlockBytes});
-    }
+    unreadable_.insert(at);
   }
   chunk.os_error = 0;
   return {};
+}
+
+Result<std::vector<Offset>> Scanner::peek(Offset begin, std::span<std::byte> into) {
+  settle();
+  std::vector<Offset> bad_blocks;
+  const Offset end = begin + std::ssize(into);
+  for (Offset at = begin; at < end;) {
+    const std::span<std::byte> rest = into.subspan(static_cast<std::size_t>(at - begin));
+    if (const Chunk* chunk = held(at)) {
+      const auto count = static_cast<std::size_t>(std::min(chunk->end, end) - at);
+      std::memcpy(rest.data(), bytes_of(*chunk) + (at - chunk->begin), count);
+      std::ranges::copy_if(chunk->bad_blocks, std::back_inserter(bad_blocks),
+                           [&](Offset bad) { return bad >= at && bad < end; });
+      at = at + static_cast<std::int64_t>(count);
+      continue;
+    }
+    Offset upto = at + kBlockBytes;
+    while (upto < end && held(upto) == nullptr) upto = upto + kBlockBytes;
+    const auto ok = read_aside(at, rest.first(static_cast<std::size_t>(upto - at)), bad_blocks);
+    if (!ok) return std::unexpected(ok.error());
+    at = upto;
+  }
+  return bad_blocks;
+}
+
+// The chunk that has this block, as far as it could be read.
+const Scanner::Chunk* Scanner::held(Offset block) const {
+  const auto chunk = std::ranges::find_if(chunks_, [&](const Chunk& candidate) {
+    return candidate.begin <= block && block < candidate.end && candidate.os_error == 0;
+  });
+  return chunk == chunks_.end() ? nullptr : &*chunk;
+}
+
+Result<void> Scanner::read_aside(Offset begin, std::span<std::byte> into,
+                                 std::vector<Offset>& bad_blocks) {
+  SyncIo io(device_);
+  read_bytes_ += into.size();
+  const int os_error = io.read(geometry_.position(begin), into);
+  if (os_error == 0) return {};
+  if (!is_medium_error(os_error)) return cannot_read(os_error, begin);
+  for (std::size_t at = 0; at < into.size(); at += kBlockBytes) {
+    const Offset block = begin + static_cast<std::int64_t>(at);
+    read_bytes_ += kBlockBytes;
+    const int error = io.read(geometry_.position(block), into.subspan(at, kBlockBytes));
+    if (error != 0 && !is_medium_error(error)) return cannot_read(error, block);
+    if (error == 0) continue;
+    bad_blocks.push_back(block);
+    unreadable_.insert(block);
+  }
+  return {};
+}
+
+// Blocking reads must not meet completions of others.
+void Scanner::settle() {
+  for (const Chunk& chunk : chunks_) {
+    while (!chunk.done) {
+      reap();
+      if (!chunk.done) device_.wait(kNever);
+    }
+  }
+}
+
+std::vector<OffsetRange> Scanner::unreadable() const {
+  std::vector<OffsetRange> ranges;
+  for (const Offset block : unreadable_) {
+    if (ranges.empty() || ranges.back().end != block) ranges.push_back({block, block});
+    ranges.back().end = block + kBlockBytes;
+  }
+  return ranges;
 }
 
 void Scanner::reap() {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -35,12 +36,17 @@ class Scanner {
   [[nodiscard]] Result<std::optional<std::span<const std::byte>>> view(Offset offset,
                                                                        std::uint32_t length_bytes);
 
+  // Whole blocks from `begin` on, outside the order of view(): copied from what was read ahead
+  // where that is there, else read. Must lie in one cycle. Returns the blocks that cannot be read;
+  // their bytes are unspecified. Waits for everything in flight first.
+  [[nodiscard]] Result<std::vector<Offset>> peek(Offset begin, std::span<std::byte> into);
+
   // Read ahead no further than `bound` (what is asked for is read all the same).
   void bound_read_ahead(Offset bound) { bound_ = bound; }
 
   [[nodiscard]] std::uint64_t read_bytes() const { return read_bytes_; }
   // Blocks that could not be read, in order, adjacent ones merged.
-  [[nodiscard]] const std::vector<OffsetRange>& unreadable() const { return unreadable_; }
+  [[nodiscard]] std::vector<OffsetRange> unreadable() const;
 
  private:
   struct Chunk {
@@ -58,6 +64,10 @@ class Scanner {
   [[nodiscard]] bool issue_one(Offset limit);
   [[nodiscard]] Result<void> await(Chunk& chunk);
   [[nodiscard]] Result<void> salvage(Chunk& chunk);
+  void settle();
+  [[nodiscard]] const Chunk* held(Offset block) const;
+  [[nodiscard]] Result<void> read_aside(Offset begin, std::span<std::byte> into,
+                                        std::vector<Offset>& bad_blocks);
   void reap();
   [[nodiscard]] std::byte* bytes_of(const Chunk& chunk) const {
     return memory_.data() + std::size_t{chunk.buffer} * chunk_bytes_;
@@ -76,7 +86,7 @@ class Scanner {
   std::uint32_t generation_ = 0;
   std::vector<std::byte> assembled_;  // a range that spans chunks
   std::uint64_t read_bytes_ = 0;
-  std::vector<OffsetRange> unreadable_;
+  std::set<Offset> unreadable_;  // blocks
 };
 
 }  // namespace seqwal

@@ -19,6 +19,20 @@ bool joins_open_block(const Tail& tail, const Geometry& geometry, std::uint32_t 
 
 }  // namespace
 
+ErrorCode to_error_code(Refusal refusal, bool failed) {
+  switch (refusal) {
+    case Refusal::over_capacity:
+      return ErrorCode::over_capacity;
+    case Refusal::would_block:
+      return ErrorCode::would_block;
+    case Refusal::offset_exhausted:
+      return ErrorCode::offset_exhausted;
+    case Refusal::stopped:
+      break;
+  }
+  return failed ? ErrorCode::log_failed : ErrorCode::log_closed;
+}
+
 std::uint64_t Tail::pack() const {
   return (static_cast<std::uint64_t>(offset.value) & mask(kOffsetBits)) |
          std::uint64_t{pages} << kPagesShift | std::uint64_t{block} << kBlockShift |
@@ -66,7 +80,7 @@ std::expected<ClaimPlan, Refusal> plan_claim(const Tail& tail, const ClaimLimits
 
   ++plan.after.ticket;
   if (record_bytes > kSoftLimitBytes) {
-    plan.after.offset = round_up_to_block(end);
+    plan.after.offset = end;
     plan.after.pages = Tail::kFull;
   } else {
     const Offset start = plan.new_block ? plan.offset : tail.block_start();

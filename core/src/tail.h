@@ -1,7 +1,7 @@
 // Tail: everything that a claim decides, in one 64-bit word, so that one compare-and-swap claims
 // bytes, a callback slot and, where needed, a new block.
 //
-//   bits  0..32  tail offset, modulo 2^33: where the next record goes
+//   bits  0..32  tail offset, modulo 2^33: the end of the last record claimed
 //   bits 33..39  blocks of 4096 bytes from the start of the open block write to the tail's, 0..64;
 //                kFull: the last block write is sealed, the next record begins a new one;
 //                kStopped: nothing is accepted any more
@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <expected>
 
+#include "seqwal/error.h"
 #include "seqwal/format.h"
 #include "seqwal/geometry.h"
 #include "seqwal/types.h"
@@ -68,6 +69,9 @@ struct ClaimLimits {
 };
 
 enum class Refusal : std::uint8_t { stopped, over_capacity, would_block, offset_exhausted };
+
+// What a caller is told; `failed`: the log has, and was not just closed.
+[[nodiscard]] ErrorCode to_error_code(Refusal refusal, bool failed);
 
 struct ClaimPlan {
   Tail before;

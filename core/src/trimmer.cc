@@ -13,9 +13,15 @@ TrimTarget trim_target(Offset offset, Offset end, bool next_is_record) {
 }
 
 bool is_fill(std::span<const std::byte> bytes, Offset at) {
-  const auto length = static_cast<std::size_t>(
-      std::min<std::int64_t>(kRecordHeaderBytes, round_up_to_block(at) - at));
-  return std::ranges::all_of(bytes.first(length), [](std::byte b) { return b == std::byte{0}; });
+  const auto is_zero = [](std::byte b) { return b == std::byte{0}; };
+  const auto rest = bytes.first(static_cast<std::size_t>(round_up_to_block(at) - at));
+  if (std::ranges::all_of(rest.first(std::min<std::size_t>(rest.size(), kRecordHeaderBytes)),
+                          is_zero)) {
+    return true;
+  }
+  if (rest.size() < kBlockEvidenceBytes) return false;
+  const auto evidence = decode_block_evidence(rest.last<kBlockEvidenceBytes>());
+  return evidence && evidence->records_end() == at;
 }
 
 Trimmer::Trimmer(const Geometry& geometry, HeaderStore& headers, IoTable& io, EventSink* events)
@@ -130,6 +136,7 @@ void Trimmer::accept(bool next_is_record) {
     if (!next_is_record && jump.gap_begin == target.keep) target = TrimTarget::before(jump.start);
   }
   headers_.want_trim(target);
+  headers_.want_watermark(durable_end_);
   awaiting_.push_back({.target = target.trim, .callback = std::move(current_->callback)});
   current_.reset();
 }

@@ -32,9 +32,9 @@ struct TrimRequest {
 // `next_is_record`: a record of the same block write starts at `end`. Pure.
 [[nodiscard]] TrimTarget trim_target(Offset offset, Offset end, bool next_is_record);
 
-// Whether a block write ends at `at`, where a record of it ends: `bytes` are what stands there.
-// Only zeroes prove it. Anything else may be a damaged record, whose successors would be lost with
-// the block; freeing too little loses nothing.
+// Whether a block write ends at `at`, where a record of it ends: `bytes` are what stands there, at
+// least up to the next boundary. Only zeroes or evidence prove it. Anything else may be a damaged
+// record, whose successors would be lost with the block; freeing too little loses nothing.
 [[nodiscard]] bool is_fill(std::span<const std::byte> bytes, Offset at);
 
 class Trimmer {

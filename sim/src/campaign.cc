@@ -88,6 +88,12 @@ void add(WorldReport& total, const WorldReport& world) {
   total.wrapped += world.wrapped;
   total.lives += world.lives;
   total.steps += world.steps;
+  total.resumes += world.resumes;
+  total.injuries.harmless += world.injuries.harmless;
+  total.injuries.alarms += world.injuries.alarms;
+  total.injuries.detected += world.injuries.detected;
+  total.injuries.silent += world.injuries.silent;
+  total.injuries.revived += world.injuries.revived;
   for (std::size_t i = 0; i < kFaults; ++i) total.faults.at(i) += world.faults.at(i);
   for (std::size_t row = 0; row < kCoverageRows; ++row) {
     for (std::size_t state = 0; state < kStates; ++state) {

@@ -123,10 +123,7 @@ void Disk::spoil_unit(std::uint64_t number, std::uint64_t position, std::uint64_
     std::memcpy(spoilt.data() + at, &word, sizeof word);
   }
   overwrite(number, position, spoilt);
-  if (!unreadable) return;
-  for (std::uint64_t at = position; at < position + length; at += kSectorBytes) {
-    if (!is_unreadable(at, kSectorBytes)) unreadable_.push_back(at / kSectorBytes);
-  }
+  if (unreadable) spoil(position, length);
 }
 
 // On the media; where a later write is durable already, the old one stays away.
@@ -136,6 +133,12 @@ void Disk::overwrite(std::uint64_t number, std::uint64_t position,
     make_durable(position, bytes, number);
   } else {
     std::memcpy(stable_.data() + position, bytes.data(), bytes.size());
+  }
+}
+
+void Disk::spoil(std::uint64_t position, std::uint64_t length) {
+  for (std::uint64_t at = position; at < position + length; at += kSectorBytes) {
+    if (!is_unreadable(at, kSectorBytes)) unreadable_.push_back(at / kSectorBytes);
   }
 }
 

@@ -81,7 +81,7 @@ class Bench {
     if (!recovery) {
       return Violation{Invariant::i10_always_a_valid_header, recovery.error().message()};
     }
-    const auto reading = naive_read(image, NaiveMode::standard);
+    const auto reading = naive_read(image, NaiveMode::standard, {}, NaiveRules::evidence);
     if (!reading) {
       return Violation{Invariant::i10_always_a_valid_header, "no header is left"};
     }

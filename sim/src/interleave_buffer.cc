@@ -290,7 +290,7 @@ void BufferScenario::acknowledge_prefix() {
     execution().expect(block.first_ticket == next_ticket_, "tickets are out of order");
     end_ = block.end();
     next_ticket_ = block.end_ticket;
-    world_->buffer.release_block(acknowledged_, block.end());
+    world_->buffer.release_block(acknowledged_, block.records_end);
     for (std::uint16_t ticket = block.first_ticket; ticket != block.end_ticket; ++ticket) {
       AppendResult result{.status = AppendStatus::durable, .offset = kNoOffset};
       AppendCallback callback = world_->buffer.take_callback(ticket, result.offset);

@@ -43,6 +43,8 @@ struct Walk {
   std::span<const std::byte> image;
   NaiveHeader header;
   const NaiveUnreadable& unreadable;
+  std::uint32_t newest_incarnation = 0;
+  std::uint64_t widest = 0;  // the greater window of both slots
   std::uint64_t section = image.size() - kHeaders;
   std::uint64_t start = header.trim < 0 ? 0 : static_cast<std::uint64_t>(header.trim);
   // A block whose end is beyond what can be counted is no part of any log.
@@ -84,6 +86,63 @@ struct Walk {
     const auto body = bytes.subspan(kRecordHeader, length);
     if (naive_checksum(body) != sum) return found;
     return {.is = Is::record, .next = end, .body = body};
+  }
+
+  // The evidence at the end of the block that ends at `end`, if it speaks of that place.
+  [[nodiscard]] std::optional<NaiveBlockEvidence> witness(std::uint64_t end) const {
+    if (end > limit || lost(end - 1, 1)) return std::nullopt;
+    const auto block = image.subspan(kHeaders + (end - kBlock) % section, kBlock);
+    const auto found = naive_block_evidence(block);
+    if (!found || found->log_id != header.evidence->log_id ||
+        found->incarnation > newest_incarnation || found->end != static_cast<std::int64_t>(end)) {
+      return std::nullopt;
+    }
+    return found;
+  }
+
+  // From `offset` to the next boundary stands the end of a block write.
+  [[nodiscard]] bool is_fill(std::uint64_t offset) const {
+    const std::uint64_t end = boundary_after(offset);
+    if (lost(offset, end - offset)) return false;
+    if (end - offset < 64) {
+      const auto rest = image.subspan(kHeaders + offset % section, end - offset);
+      return std::ranges::all_of(rest, [](std::byte b) { return b == std::byte{0}; });
+    }
+    const auto found = witness(end);
+    return found && found->records_end == static_cast<std::int64_t>(offset);
+  }
+
+  // The block write that begins at `begin`.
+  [[nodiscard]] std::optional<NaiveBlockEvidence> beginning_at(std::uint64_t begin) const {
+    for (std::uint64_t end = begin + kBlock; end <= limit; end += kBlock) {
+      const auto found = witness(end);
+      if (found && found->begin == static_cast<std::int64_t>(begin)) return found;
+    }
+    return std::nullopt;
+  }
+
+  // The one behind the block that holds `offset` says that the one before ended there.
+  [[nodiscard]] bool is_followed(std::uint64_t offset, std::int64_t incarnation) const {
+    const auto found = beginning_at(boundary_after(offset));
+    return found && found->previous_end == static_cast<std::int64_t>(offset) &&
+           static_cast<std::int64_t>(found->incarnation) >= incarnation;
+  }
+
+  // At `offset`, a boundary, a block write ended, and the next one begins the next cycle.
+  // `incarnation`: of the block write before.
+  [[nodiscard]] bool is_jump(std::uint64_t offset, std::int64_t incarnation, bool first) const {
+    const std::uint64_t cycle = (offset / section + 1) * section;
+    if (cycle - offset >= widest) return false;
+    const auto says_so = [&](const NaiveBlockEvidence& found) {
+      if (static_cast<std::int64_t>(found.incarnation) < incarnation) return false;
+      if (found.previous_end < 0) return first;
+      const auto end = static_cast<std::uint64_t>(found.previous_end);
+      return (end + kBlock - 1) / kBlock * kBlock == offset;
+    };
+    const auto gap = witness(offset + kBlock);
+    if (gap && gap->records_end == gap->begin && says_so(*gap)) return true;
+    const auto next = beginning_at(cycle);
+    return next && says_so(*next);
   }
 
   [[nodiscard]] bool is_trim(std::uint64_t offset) const {
@@ -139,7 +198,56 @@ void read_version0(const Walk& walk, NaiveMode mode, NaiveReading& reading) {
   }
 }
 
+// With evidence: what is no record is crossed where evidence says what it is.
+void read_contiguous(const Walk& walk, NaiveReading& reading) {
+  std::int64_t incarnation = -1;
+  bool first = true;
+  for (std::uint64_t offset = walk.start; offset < walk.limit;) {
+    const Found found = walk.at(offset);
+    const bool marker = walk.is_trim(offset) && (offset + 1) % kBlock == 0;
+    if (found.is == Is::record) {
+      first = false;
+      if (!walk.is_trim(offset)) {
+        reading.records.push_back({static_cast<std::int64_t>(offset), found.body});
+        reading.end = static_cast<std::int64_t>(found.next);
+      }
+    } else if (found.is == Is::nothing && !marker) {
+      if (found.next != boundary_after(offset)) return;
+      if (offset % kBlock == 0) {
+        if (walk.header.version == 1 || !walk.is_jump(offset, incarnation, first)) return;
+        offset = (offset / walk.section + 1) * walk.section;
+        continue;
+      }
+      if (walk.is_fill(offset)) {
+        const auto witness = walk.witness(boundary_after(offset));
+        if (witness && boundary_after(offset) - offset >= 64) {
+          incarnation = std::max<std::int64_t>(incarnation, witness->incarnation);
+        }
+      } else if (!walk.is_followed(offset, incarnation)) {
+        return;
+      }
+    }
+    offset = found.next;
+  }
+}
+
 }  // namespace
+
+std::optional<NaiveBlockEvidence> naive_block_evidence(std::span<const std::byte> block) {
+  const auto bytes = block.last(64);
+  if (number(bytes, 0, 4) != 0x53514556 || number(bytes, 56, 4) != 0) return std::nullopt;
+  if (number(bytes, 60, 4) != naive_checksum(bytes.first(60))) return std::nullopt;
+  NaiveBlockEvidence found;
+  found.incarnation = static_cast<std::uint32_t>(number(bytes, 4, 4));
+  found.log_id = number(bytes, 8, 8);
+  found.begin = signed_number(bytes, 16);
+  found.end = found.begin + static_cast<std::int64_t>(number(bytes, 24, 4));
+  found.records_end = found.begin + static_cast<std::int64_t>(number(bytes, 28, 4));
+  found.previous_end = signed_number(bytes, 32);
+  found.watermark = signed_number(bytes, 40);
+  found.trim = signed_number(bytes, 48);
+  return found;
+}
 
 std::uint32_t naive_checksum(std::span<const std::byte> bytes) {
   const auto* data = reinterpret_cast<const unsigned char*>(bytes.data());
@@ -161,6 +269,17 @@ std::optional<NaiveHeader> naive_header(std::span<const std::byte> slot) {
   header.graceful = number(slot, 36, 4) == 0;
   header.node = static_cast<std::int32_t>(number(slot, 40, 4));
   header.epoch = signed_number(slot, 44);
+  if (slot.size() < 120) return header;
+  const auto behind = slot.subspan(56, 64);
+  if (number(behind, 0, 4) == 0x53514548 &&
+      number(behind, 60, 4) == naive_checksum(behind.first(60)) &&
+      signed_number(behind, 16) == header.stamp && number(behind, 24, 4) == number(slot, 52, 4)) {
+    header.evidence =
+        NaiveHeaderEvidence{.log_id = number(behind, 8, 8),
+                            .incarnation = static_cast<std::uint32_t>(number(behind, 4, 4)),
+                            .flags = static_cast<std::uint32_t>(number(behind, 28, 4)),
+                            .watermark = signed_number(behind, 32)};
+  }
   return header;
 }
 
@@ -178,7 +297,7 @@ NaiveHeaders naive_headers(std::span<const std::byte> image) {
 }
 
 std::optional<NaiveReading> naive_read(std::span<const std::byte> image, NaiveMode mode,
-                                       const NaiveUnreadable& unreadable) {
+                                       const NaiveUnreadable& unreadable, NaiveRules rules) {
   if (image.size() < kHeaders) return std::nullopt;
   NaiveHeaders headers = naive_headers(image);
   for (std::size_t i = 0; i < 2; ++i) {
@@ -195,12 +314,26 @@ std::optional<NaiveReading> naive_read(std::span<const std::byte> image, NaiveMo
   NaiveReading reading;
   reading.header = *headers.slots.at(*headers.current);
   if (reading.header.capacity > image.size()) return std::nullopt;
-  const Walk walk{.image = image.first(reading.header.capacity),
-                  .header = reading.header,
-                  .unreadable = unreadable};
+  std::uint32_t newest_incarnation = 0;
+  std::int64_t widest = 0;
+  for (const auto& slot : headers.slots) {
+    if (slot) widest = std::max(widest, slot->window);
+    if (!slot || !slot->evidence || !reading.header.evidence) continue;
+    if (slot->evidence->log_id != reading.header.evidence->log_id) continue;
+    newest_incarnation = std::max(newest_incarnation, slot->evidence->incarnation);
+  }
+  const Walk walk{
+      .image = image.first(reading.header.capacity),
+      .header = reading.header,
+      .unreadable = unreadable,
+      .newest_incarnation = newest_incarnation,
+      .widest = std::min(reading.header.capacity - kHeaders, static_cast<std::uint64_t>(widest))};
   reading.end = static_cast<std::int64_t>(
       reading.header.trim < 0 ? 0 : std::min<std::uint64_t>(walk.start + 1, kLast));
-  if (reading.header.version == 1) {
+  const bool contiguous = reading.header.version == 1 || mode == NaiveMode::prefix;
+  if (contiguous && rules == NaiveRules::evidence && reading.header.evidence) {
+    read_contiguous(walk, reading);
+  } else if (reading.header.version == 1) {
     read_version1(walk, reading);
   } else {
     read_version0(walk, mode, reading);

@@ -6,38 +6,12 @@
 #include <array>
 #include <cstring>
 #include <limits>
+#include <utility>
+
+#include "oracle_bytes.h"
 
 namespace seqwal::sim {
 namespace {
-
-constexpr std::int64_t kBlock = 4096;
-constexpr std::int64_t kRecordHeader = 24;
-
-std::int64_t round_up(std::int64_t offset) { return (offset + kBlock - 1) / kBlock * kBlock; }
-
-// The first 16 bytes of a record header as docs/format.md says it; the checksums behind them are
-// recovery's to judge.
-std::array<std::byte, 16> record_header(std::int64_t offset, std::size_t length) {
-  std::array<std::byte, 16> bytes{};
-  const auto put = [&](std::size_t at, std::size_t count, std::uint64_t value) {
-    for (std::size_t i = 0; i < count; ++i) {
-      bytes.at(at + count - 1 - i) = static_cast<std::byte>(value >> (8 * i));
-    }
-  };
-  put(0, 4, 0x87654321);
-  put(4, 4, length);
-  put(8, 8, static_cast<std::uint64_t>(offset + kRecordHeader));
-  return bytes;
-}
-
-bool same(std::span<const std::byte> a, std::span<const std::byte> b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size()) == 0;
-}
-
-bool is_zero(std::span<const std::byte> bytes) {
-  static constexpr std::array<std::byte, 4096> kZeroes{};
-  return same(bytes, std::span(kZeroes).first(bytes.size()));
-}
 
 NaiveMode naive_mode(RecoveryMode mode) {
   switch (mode) {
@@ -76,9 +50,11 @@ std::string_view to_string(Invariant invariant) {
     case Invariant::i10_always_a_valid_header:
       return "I10: always a valid durable header, stamps grow";
     case Invariant::i11_recovery_reads_within_bounds:
-      return "I11: recovery reads the log at most twice, and nothing behind it";
+      return "I11: recovery reads the log three times at most, and nothing behind it";
     case Invariant::i12_recovery_repeats_and_writes_nothing:
       return "I12: recovery gives the same twice and writes nothing";
+    case Invariant::i14_damage_is_reported:
+      return "I14: damage is reported, and nothing else is";
     case Invariant::i15_nothing_succeeds_after_failure:
       return "I15: nothing succeeds after the first failure";
     case Invariant::i16_everything_resolves:
@@ -118,15 +94,20 @@ void Oracle::create_begins() {
   running_ = false;
 }
 
-void Oracle::create_done(std::uint64_t capacity_bytes) {
+void Oracle::create_done(std::uint64_t capacity_bytes, std::int64_t origin) {
   capacity_ = capacity_bytes;
   former_.insert(former_.end(), records_.begin(), records_.end());
   records_.clear();
   life_first_ = next_called_ = acknowledged_ = 0;
-  life_start_ = last_end_ = 0;
+  life_start_ = last_end_ = origin;
   highest_offset_ = -1;
-  trim_asked_ = trim_durable_ = kNoOffset;
-  resetting_ = running_ = failed_ = false;
+  trim_asked_ = trim_durable_ = Offset{origin - 1};
+  resetting_ = resuming_ = running_ = failed_ = false;
+  resumed_at_ = bare_until_ = -1;
+  has_evidence_ = true;
+  incarnation_ = 0;
+  greatest_watermark_ = -1;
+  written_.clear();
 }
 
 void Oracle::opened(const HeaderState& headers) {
@@ -188,8 +169,9 @@ void Oracle::recovery_done(const RecoveryReport& report, RecoveryMode mode) {
   }
   check_against_naive(report, mode);
   if (capacity_ == 0) return;
-  // Once, and what could not be read at once a second time, block by block.
-  if (disk_.bytes_read() - read_before_recovery_ > 2 * capacity_) {
+  // Once, ahead of that for evidence, and what could not be read at once again, block by block.
+  const std::uint64_t most = (read_errors_.empty() ? 3 : 6) * capacity_;
+  if (disk_.bytes_read() - read_before_recovery_ > most) {
     violate(Invariant::i11_recovery_reads_within_bounds,
             fmt::format("{} bytes were read of {}", disk_.bytes_read() - read_before_recovery_,
                         capacity_));
@@ -217,15 +199,75 @@ void Oracle::recovery_done(const RecoveryReport& report, RecoveryMode mode) {
     }
   }
   check_acknowledged(report);
+  if (mode == RecoveryMode::prefix && report.damage.empty()) check_contiguous();
+  // What a reader that knows no evidence makes of it, now and then.
+  const bool hurt = std::ranges::any_of(slot_unreadable_, [](bool b) { return b; });
+  if (disk_.writes_submitted() % 3 != 0 || hurt || !report.unreadable.empty()) return;
+  if (!report.damage.empty()) return;
+  if (check_plain_rules(NaiveMode::standard)) (void)check_plain_rules(NaiveMode::strict);
+}
+
+// The format is AutoMQ's: its reader recovers all that was acknowledged, and nothing foreign.
+bool Oracle::check_plain_rules(NaiveMode mode) {
+  const auto reading = naive_read(disk_.visible(), mode);
+  if (!reading) return true;
+  const std::int64_t trim = reading->header.trim;
+  std::size_t at = 0;
+  for (std::size_t i = life_first_; i < life_first_ + acknowledged_; ++i) {
+    const Record& record = records_[i];
+    if (record.offset <= std::max(trim, trim_asked_.value)) continue;
+    if (record.offset >= excused_from_) break;
+    while (at < reading->records.size() && reading->records[at].offset < record.offset) ++at;
+    if (at < reading->records.size() && reading->records[at].offset == record.offset) continue;
+    violate(Invariant::i1_acknowledged_is_recovered,
+            fmt::format("record at {} is lost to a reader that knows no evidence", record.offset));
+    return false;
+  }
+  for (const NaiveRecord& record : reading->records) {
+    if (was_appended(record.offset, record.body)) continue;
+    violate(Invariant::i3_nothing_foreign,
+            fmt::format("a reader that knows no evidence finds a record at {}", record.offset));
+    return false;
+  }
+  return true;
+}
+
+// Nothing is missing between what was recovered.
+void Oracle::check_contiguous() {
+  // Without evidence a torn record looks like fill.
+  if (recovered_.empty() || !has_evidence_) return;
+  const auto first = std::ranges::lower_bound(records_, recovered_.front(), {}, &Record::offset);
+  const auto index = static_cast<std::size_t>(first - records_.begin());
+  for (std::size_t i = 0; i < recovered_.size(); ++i) {
+    if (index + i < records_.size() && records_[index + i].offset == recovered_[i]) continue;
+    violate(Invariant::i2_recovery_follows_the_rules,
+            fmt::format("the prefix leaves out what was appended before {}", recovered_[i]));
+    return;
+  }
+}
+
+void Oracle::recovery_refused(const Error& error) {
+  // A read that failed is damage below the watermark, and nobody knows which one did it.
+  if (!listening_ || tainted_ || disk_.harmed() || !read_errors_.empty()) return;
+  violate(Invariant::i14_damage_is_reported,
+          fmt::format("called damage on a disk that is well: {}", error.message()));
 }
 
 void Oracle::check_against_naive(const RecoveryReport& report, RecoveryMode mode) {
-  if (stale_reads_) return;  // the naive reader sees something else
+  // The naive reader sees something else, as does who reads again what failed once.
+  if (stale_reads_ || (disk_.harmed() && !read_errors_.empty())) return;
   NaiveUnreadable unreadable{.slots = slot_unreadable_};
   for (const OffsetRange& range : report.unreadable) {
     unreadable.ranges.emplace_back(range.begin.value, range.end.value);
   }
-  const auto reading = naive_read(disk_.visible(), naive_mode(mode), unreadable);
+  const NaiveHeaders headers = naive_headers(disk_.visible());
+  // An old timeline that a lie brought back is told by evidence, which the naive reader does not go
+  // into.
+  const bool resumed = headers.current && headers.slots.at(*headers.current)->evidence &&
+                       (headers.slots.at(*headers.current)->evidence->flags & 1U) != 0;
+  if ((tainted_ && resumed) || !report.damage.empty()) return;
+  const auto reading =
+      naive_read(disk_.visible(), naive_mode(mode), unreadable, NaiveRules::evidence);
   if (!reading) {
     violate(Invariant::i2_recovery_follows_the_rules, "recovered from what holds no log");
     return;
@@ -251,6 +293,7 @@ void Oracle::check_acknowledged(const RecoveryReport& report) {
     const Record& record = records_[i];
     if (record.offset <= trim_asked_.value) continue;
     if (resetting_ && record.offset <= trim) continue;
+    if (record.offset >= excused_from_) continue;
     if (std::ranges::binary_search(recovered_, record.offset)) continue;
     // Below the watermark a read error is damage: whoever asked has been told, by the report.
     if (record.offset + kRecordHeader + std::ssize(record.body) > hurt) continue;
@@ -297,14 +340,18 @@ void Oracle::reset_begins() {
 
 void Oracle::reset_done(Offset start) {
   if (!listening_) return;
-  resetting_ = false;
+  resetting_ = resuming_ = false;
   running_ = true;
   life_first_ = next_called_ = records_.size();
   acknowledged_ = 0;
   life_start_ = last_end_ = start.value;
   trim_asked_ = trim_durable_ = start - 1;
   written_.clear();
+  resumed_at_ = bare_until_ = -1;
+  has_evidence_ = true;
+  excused_from_ = std::numeric_limits<std::int64_t>::max();
   if (tainted_) return;
+  check_lineage("reset", start.value);
   if (start.value <= highest_offset_) {
     violate(Invariant::i8_offsets_never_repeat,
             fmt::format("reset starts at {}, {} was given before", start.value, highest_offset_));
@@ -315,6 +362,145 @@ void Oracle::reset_done(Offset start) {
       violate(Invariant::i10_always_a_valid_header, "reset returned before both slots held it");
     }
   }
+}
+
+void Oracle::resume_begins() {
+  if (!listening_) return;
+  resuming_ = true;
+  if (!disk_.harmed() || read_errors_.empty()) return;
+  // A read that failed above every watermark looks like what a crash left, and is cut off.
+  measure_watermark();
+  excused_from_ = std::max(greatest_watermark_, recovered_.empty() ? -1 : recovered_.back() + 1);
+}
+
+// What was recovered is kept, what is not there is given up: its offsets are given anew.
+void Oracle::resume_done(Offset end) {
+  if (!listening_) return;
+  resuming_ = false;
+  running_ = true;
+  const NaiveHeaders headers = durable_headers();
+  const std::int64_t trim = headers.current ? headers.slots.at(*headers.current)->trim : -1;
+  if (std::exchange(resetting_, false) && trim > highest_offset_) {
+    // A reset that nobody lived to hear of was done.
+    life_first_ = records_.size();
+    life_start_ = trim + 1;
+    trim_asked_ = trim_durable_ = Offset{trim};
+    written_.clear();
+  }
+  const auto is_given_up = [&](const Record& record) {
+    if (record.offset >= end.value) return true;
+    // Trimmed offline with one before it, and never there.
+    return record.offset > trim_asked_.value &&
+           !std::ranges::binary_search(recovered_, record.offset);
+  };
+  const auto life = records_.begin() + static_cast<std::ptrdiff_t>(life_first_);
+  for (auto record = life; record != records_.end(); ++record) {
+    if (!is_given_up(*record)) continue;
+    if (record->told == Told::durable && !tainted_ && record->offset < excused_from_) {
+      violate(Invariant::i1_acknowledged_is_recovered,
+              fmt::format("resume goes on at {} without {}", end.value, record->offset));
+      return;
+    }
+    former_.push_back(*record);
+  }
+  records_.erase(std::remove_if(life, records_.end(), is_given_up), records_.end());
+  life_first_ = std::min(life_first_, records_.size());
+  for (std::size_t i = life_first_; i < records_.size(); ++i) records_[i].told = Told::durable;
+  next_called_ = records_.size();
+  acknowledged_ = records_.size() - life_first_;
+  excused_from_ = std::numeric_limits<std::int64_t>::max();
+  if (!std::exchange(has_evidence_, true)) bare_until_ = end.value;
+  last_end_ = resumed_at_ = end.value;
+  const auto blocks = static_cast<std::size_t>(
+      std::max<std::int64_t>(0, (round_up(end.value) - life_start_) / kBlock));
+  if (blocks < written_.size()) written_.resize(blocks);
+  if (tainted_) return;
+  highest_offset_ = records_.empty() ? -1 : records_.back().offset;
+  check_lineage("resume", end.value);
+  if (!recovered_.empty() && recovered_.back() >= end.value) {
+    violate(Invariant::i8_offsets_never_repeat,
+            fmt::format("resume goes on at {}, before {}", end.value, recovered_.back()));
+  }
+}
+
+// Both headers say that a new timeline has begun, and from where on.
+void Oracle::check_lineage(const char* who, std::int64_t watermark) {
+  const NaiveHeaders headers = durable_headers();
+  std::uint32_t greatest = incarnation_;
+  for (const auto& slot : headers.slots) {
+    if (!slot || !slot->evidence || slot->evidence->incarnation <= incarnation_ || slot->graceful ||
+        slot->evidence->watermark != watermark) {
+      violate(Invariant::i10_always_a_valid_header,
+              fmt::format("{} returned before both headers tell of it", who));
+      return;
+    }
+    greatest = std::max(greatest, slot->evidence->incarnation);
+  }
+  incarnation_ = greatest;
+}
+
+std::pair<std::int64_t, std::int64_t> Oracle::precious() const {
+  std::int64_t end = life_start_;
+  if (acknowledged_ > 0) {
+    const Record& last = records_[life_first_ + acknowledged_ - 1];
+    end = last.offset + kRecordHeader + std::ssize(last.body);
+  }
+  return {std::max<std::int64_t>(trim_asked_.value, 0), end};
+}
+
+void Oracle::evidence_is_gone() {
+  has_evidence_ = false;
+  incarnation_ = 0;
+  greatest_watermark_ = -1;
+}
+
+void Oracle::resume_refused() {
+  if (!listening_) return;
+  resuming_ = false;
+  if (tainted_ || disk_.harmed()) return;
+  const auto reading = naive_read(disk_.visible(), NaiveMode::standard);
+  if (!reading || reading->header.evidence) {
+    violate(Invariant::i16_everything_resolves, "a resume was refused on a log with evidence");
+  }
+}
+
+Oracle::Injury Oracle::judge_injury(const Result<RecoveryReport>& result, bool hits_header,
+                                    bool is_stale) {
+  const NaiveHeaders headers = naive_headers(disk_.visible());
+  if (!result && result.error().code != ErrorCode::damaged && (headers.current || !hits_header) &&
+      !disk_.is_unreadable(0, 8192)) {
+    violate(Invariant::i14_damage_is_reported,
+            "recovery of a damaged log ended with " + result.error().message());
+  }
+  const bool told = !result || !result->damage.empty();
+  const auto was_given_up = [this](std::int64_t offset, std::span<const std::byte> body) {
+    return std::ranges::any_of(former_, [&](const Record& record) {
+      return record.offset == offset && same(record.body, body);
+    });
+  };
+  for (std::size_t i = 0; i < recovered_.size(); ++i) {
+    if (!was_appended(recovered_[i], recovered_body(i))) {
+      if (is_stale && was_given_up(recovered_[i], recovered_body(i))) return Injury::revived;
+      violate(Invariant::i3_nothing_foreign,
+              fmt::format("damage made a record at {}", recovered_[i]));
+    } else if (recovered_[i] <= trim_durable_.value || recovered_[i] < life_start_) {
+      violate(Invariant::i4_trimmed_stays_trimmed,
+              fmt::format("damage brought the record at {} back", recovered_[i]));
+    }
+  }
+  for (std::size_t i = life_first_; i < life_first_ + acknowledged_; ++i) {
+    const Record& record = records_[i];
+    if (record.offset <= trim_asked_.value) continue;
+    if (std::ranges::binary_search(recovered_, record.offset)) continue;
+    if (told) return Injury::detected;
+    if (record.offset < greatest_watermark_ && record.offset >= bare_until_) {
+      violate(Invariant::i14_damage_is_reported,
+              fmt::format("record at {} is lost, below the watermark {}, and nobody says so",
+                          record.offset, greatest_watermark_));
+    }
+    return Injury::silent;
+  }
+  return told ? Injury::alarm : Injury::harmless;
 }
 
 // --- running ----------------------------------------------------------------------------------
@@ -372,7 +558,7 @@ void Oracle::called(Offset offset, AppendStatus status) {
         fmt::format("{} is acknowledged, the log failed at {}", offset.value, failed_at_.value));
   }
   if (!tainted_) check_durable(record);
-  if (record.offset > last_end_) check_fill(last_end_);
+  if (record.offset > last_end_ && last_end_ != resumed_at_) check_fill(last_end_, record.offset);
   last_end_ = record.offset + kRecordHeader + std::ssize(record.body);
 }
 
@@ -390,19 +576,48 @@ void Oracle::check_durable(const Record& record) {
   }
 }
 
-// From the end of a record to the next boundary stand zeroes.
-void Oracle::check_fill(std::int64_t begin) {
+// From the end of a record to the next boundary stand zeroes, and evidence where it has room. The
+// block write behind begins with the record at `next`.
+void Oracle::check_fill(std::int64_t begin, std::int64_t next) {
   if (tainted_ || begin % kBlock == 0) return;
   // Trimmed by now, its space may be in use again.
   const NaiveHeaders headers = durable_headers();
   for (const auto& slot : headers.slots) {
     if (slot && slot->trim >= begin - 1) return;
   }
-  const auto fill =
-      disk_.visible().subspan(position(begin), static_cast<std::size_t>(round_up(begin) - begin));
-  if (!is_zero(fill)) {
+  const auto wrong = [&](const std::string& what) {
     violate(Invariant::i20_bytes_are_a_function_of_inputs,
-            fmt::format("the fill behind {} is not zero", begin));
+            fmt::format("the fill between {} and {}: {}", begin, next, what));
+  };
+  const std::uint64_t at = position(begin);
+  const auto fill = disk_.visible().subspan(at, static_cast<std::size_t>(round_up(begin) - begin));
+  if (fill.size() < 64) {
+    if (!is_zero(fill)) wrong("not zero");
+    return;
+  }
+  if (!is_zero(fill.first(fill.size() - 64))) wrong("not zero before its evidence");
+  const auto evidence = naive_block_evidence(fill);
+  if (!evidence || evidence->records_end != begin || evidence->end != round_up(begin) ||
+      evidence->incarnation != incarnation_) {
+    wrong("no evidence of this block write");
+    return;
+  }
+  const auto first = std::ranges::lower_bound(records_, evidence->begin, {}, &Record::offset);
+  if (first == records_.end() || first->offset != evidence->begin) {
+    wrong("its evidence names no beginning of a block write");
+    return;
+  }
+  std::int64_t previous_end = std::max<std::int64_t>(resumed_at_, -1);
+  if (first != records_.begin() && std::prev(first)->offset >= std::max(life_start_, resumed_at_)) {
+    const Record& previous = *std::prev(first);
+    previous_end = previous.offset + kRecordHeader + std::ssize(previous.body);
+  }
+  if (evidence->previous_end != previous_end) {
+    wrong(fmt::format("its evidence says that the one before ended at {}, it was {}",
+                      evidence->previous_end, previous_end));
+  }
+  if (evidence->watermark > evidence->begin || evidence->watermark < life_start_) {
+    wrong("its watermark lies");
   }
 }
 
@@ -465,158 +680,6 @@ void Oracle::closed(bool graceful) {
 bool Oracle::wrapped() const {
   return capacity_ != 0 && appended_in_life() > 0 &&
          records_.back().offset / section() != life_start_ / section();
-}
-
-// --- what goes to the disk --------------------------------------------------------------------
-
-void Oracle::on_write_submitted(const DiskWrite& write) {
-  if (!listening_ || capacity_ == 0) return;
-  if (write.position < 8192) {
-    check_header_write(write);
-    ++header_writes_in_flight_;
-  } else if (!tainted_) {
-    check_block_write(write);
-  }
-}
-
-// What both slots hold whatever happens, as this process can know it.
-NaiveHeaders Oracle::durable_headers() const {
-  NaiveHeaders headers = naive_headers(disk_.stable());
-  for (std::size_t i = 0; i < 2; ++i) {
-    if (slot_unreadable_.at(i) || disk_.is_unreadable(i * 4096, 4096)) headers.slots.at(i).reset();
-  }
-  return headers;
-}
-
-void Oracle::check_header_write(const DiskWrite& write) {
-  if (tainted_) return;
-  const auto wrong = [&](std::string what) {
-    violate(Invariant::i10_always_a_valid_header, std::move(what));
-  };
-  if (write.bytes.size() != 4096 || write.position % 4096 != 0) {
-    wrong("a header write is not one slot");
-    return;
-  }
-  if (header_writes_in_flight_ > 0) {
-    wrong("two header writes in flight");
-    return;
-  }
-  const auto added = naive_header(write.bytes);
-  if (!added || added->capacity != capacity_) {
-    wrong("what is written is no header of this log");
-    return;
-  }
-  if (!is_zero(write.bytes.subspan(56))) {
-    violate(Invariant::i20_bytes_are_a_function_of_inputs, "the header's tail is not zero");
-  }
-  const std::size_t target = write.position / 4096;
-  const NaiveHeaders stable = durable_headers();
-  const auto& other = stable.slots.at(1 - target);
-  // Which one is newer is judged by what can be read: what a failed write left in the cache is seen
-  // by everybody, and on the media by nobody.
-  const NaiveHeaders seen = naive_headers(disk_.visible());
-  const auto& old = seen.slots.at(target);
-  const bool could_not_be_read =
-      slot_unreadable_.at(target) || disk_.is_unreadable(target * 4096, 4096) ||
-      std::ranges::find(read_errors_, target * 4096) != read_errors_.end();
-  const bool as_it_is = same(write.bytes.first(56), disk_.visible().subspan(write.position, 56));
-  if (as_it_is && other) return;  // so that it is on the media for sure
-  if (!could_not_be_read && old && seen.slots.at(1 - target) &&
-      old->stamp > seen.slots.at(1 - target)->stamp) {
-    wrong("the newer of two valid headers is being overwritten");
-  }
-  // Nor the one that a crash would leave as the newer, whatever stands in a cache.
-  const auto& durable_old = stable.slots.at(target);
-  if (!could_not_be_read && durable_old && other && durable_old->stamp > other->stamp) {
-    wrong("the newer of the two headers on the media is being overwritten");
-  }
-  if (!other) {
-    wrong("the only valid header is being overwritten");
-  } else if (added->stamp <= other->stamp) {
-    wrong("the stamp does not grow");
-  } else if (added->trim < other->trim) {
-    wrong("the trim offset goes backwards");
-  } else if (running_ && added->graceful && next_called_ != records_.size()) {
-    wrong("it says graceful, and records are in flight");
-  }
-}
-
-// The first offset that recovery still needs: it starts by parsing a record that stands at the trim
-// offset. Where none does, what follows a trim offset before a boundary begins at the boundary.
-std::int64_t Oracle::keep(std::int64_t trim) const {
-  const bool before_boundary = (trim + 1) % kBlock == 0;
-  return before_boundary && find(trim) == nullptr ? trim + 1 : trim / kBlock * kBlock;
-}
-
-// Each block of offsets is written once in a life, within the space and the window that the
-// headers on the media allow.
-void Oracle::check_block_write(const DiskWrite& write) {
-  if (write.position + write.bytes.size() > capacity_) {
-    violate(Invariant::i9_no_write_into_kept_space, "a write goes beyond the log's end");
-    return;
-  }
-  const NaiveHeaders stable = durable_headers();
-  if (!running_ || !stable.slots[0] || !stable.slots[1]) {
-    violate(Invariant::i9_no_write_into_kept_space, "a block write before a reset is durable");
-    return;
-  }
-  const std::int64_t first = keep(std::min(stable.slots[0]->trim, stable.slots[1]->trim));
-  const auto at = static_cast<std::int64_t>(write.position) - 8192;
-  // The one offset in [first, first + section) that stands there.
-  const std::int64_t offset =
-      first + ((at - first % section()) % section() + section()) % section();
-  const std::int64_t end = offset + std::ssize(write.bytes);
-  if (offset < life_start_ || end > first + section()) {
-    violate(Invariant::i9_no_write_into_kept_space,
-            fmt::format("a write at {} of {} bytes, kept from {} on", offset, write.bytes.size(),
-                        first));
-    return;
-  }
-  for (std::int64_t block = offset; block < end; block += kBlock) {
-    const auto index = static_cast<std::size_t>((block - life_start_) / kBlock);
-    if (index >= written_.size()) written_.resize(index + 64);
-    if (written_[index]) {
-      violate(Invariant::i9_no_write_into_kept_space,
-              fmt::format("offset {} is written twice", block));
-      return;
-    }
-    written_[index] = true;
-  }
-  const std::int64_t window = std::min(stable.slots[0]->window, stable.slots[1]->window);
-  // A gap that is trimmed does not count: recovery starts behind the trim offset.
-  const std::int64_t start =
-      std::max(round_up(last_end_),
-               std::min(std::min(stable.slots[0]->trim, stable.slots[1]->trim) + 1, offset));
-  if (end - start > window) {
-    violate(
-        Invariant::i18_window_within_the_header,
-        fmt::format("a write up to {}, durable up to {}, the window is {}", end, start, window));
-  }
-}
-
-void Oracle::on_write_completed(const DiskWrite& write, int os_error) {
-  if (!listening_ || write.position >= 8192) return;
-  if (header_writes_in_flight_ > 0) --header_writes_in_flight_;
-  if (os_error == 0) slot_unreadable_.at(write.position / 4096) = false;
-}
-
-void Oracle::on_read_submitted(std::uint64_t position, std::uint64_t length) {
-  if (!listening_ || capacity_ == 0 || position + length <= capacity_) return;
-  violate(Invariant::i11_recovery_reads_within_bounds,
-          fmt::format("a read of {} bytes at {}, the log ends at {}", length, position, capacity_));
-}
-
-void Oracle::on_read_failed(std::uint64_t position, std::uint64_t /*length*/) {
-  read_errors_.push_back(position);
-}
-
-void Oracle::on_fault(Fault fault, std::uint64_t /*position*/) {
-  if (info(fault).fault_class == FaultClass::best_effort) tainted_ = true;
-  if (fault == Fault::stale_read) stale_reads_ = true;
-}
-
-void Oracle::on_misuse(const char* what, std::uint64_t position) {
-  violate(Invariant::i19_buffers_left_alone, fmt::format("{} (position {})", what, position));
 }
 
 }  // namespace seqwal::sim

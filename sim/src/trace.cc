@@ -11,6 +11,9 @@
 namespace seqwal::sim {
 namespace {
 
+constexpr std::array<std::string_view, 5> kInjuryNames = {
+    "harmless", "damage reported, nothing lost", "detected", "silent", "an old timeline revived"};
+
 constexpr std::array<std::string_view, 3> kKinds = {"read", "write", "flush"};
 constexpr std::array<std::string_view, 3> kStatuses = {"durable", "rejected", "indeterminate"};
 
@@ -55,6 +58,11 @@ std::string detail(const TraceRow& row) {
       return fmt::format("{} records, {} to {}", row.a, row.b, row.c);
     case Happened::reset:
       return fmt::format("starts at {}", row.a);
+    case Happened::resumed:
+      return fmt::format("goes on at {}", row.a);
+    case Happened::injured:
+      return fmt::format("kind {} at {}: {}", row.a, row.b,
+                         kInjuryNames.at(static_cast<std::size_t>(row.c)));
     case Happened::closed:
       return row.a != 0 ? "gracefully" : "after a failure";
     case Happened::power_cut:
@@ -73,10 +81,10 @@ std::string detail(const TraceRow& row) {
 }  // namespace
 
 std::string_view to_string(Happened kind) {
-  static constexpr std::array<std::string_view, 19> kNames = {
-      "world",  "run",   "submitted", "completed", "fault",    "appended",  "refused",
-      "called", "trim",  "trimmed",   "event",     "opened",   "recovered", "reset",
-      "closed", "power", "fate",      "killed",    "violation"};
+  static constexpr std::array<std::string_view, 21> kNames = {
+      "world",  "run",   "submitted", "completed", "fault",     "appended",  "refused",
+      "called", "trim",  "trimmed",   "event",     "opened",    "recovered", "reset",
+      "closed", "power", "fate",      "killed",    "violation", "resumed",   "injured"};
   return kNames.at(static_cast<std::size_t>(kind));
 }
 

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "injury.h"
 #include "seqwal/format.h"
 #include "seqwal/geometry.h"
 #include "workload.h"
@@ -120,8 +121,12 @@ class Run final : public EventSink {
   [[nodiscard]] bool create(SimDevice& device);
   void forge();
   [[nodiscard]] bool trim_offline(SimDevice& device);
-  [[nodiscard]] bool recover(Log& log, SimDevice& device);
-  [[nodiscard]] bool recover_again(SimDevice& device);
+  void take_over();
+  void injure(SimDevice& device);
+  [[nodiscard]] Result<RecoveryReport> read_injured(SimDevice& device);
+  [[nodiscard]] bool recover(Log& log, SimDevice& device, bool resumes);
+  [[nodiscard]] bool recover_again(SimDevice& device, RecoveryOptions options);
+  [[nodiscard]] bool resume(Log& log);
   [[nodiscard]] bool reset(Log& log);
   void serve(Log& log, SimDevice& device);
   void check_deadline(const Log& log);
@@ -155,7 +160,10 @@ class Run final : public EventSink {
   CrashPlan crash_plan_;
   std::uint64_t steps_ = 0;
   Workload* workload_ = nullptr;
+  bool salvaged_ = false;
   // From life to life.
+  std::uint64_t log_id_ = 0;
+  std::vector<std::byte> older_;  // what the disk held once
   bool crashed_before_ = false;
   bool healed_before_ = false;
 };
@@ -295,12 +303,17 @@ void Run::process() {
       choices_.one_in(Stream::fault, 8, "forge")) {
     forge();
   }
+  take_over();
+  injure(*device);
+  if (dead_) return;
   if (plan_.trims_offline && choices_.one_in(Stream::workload, 4, "trim offline") &&
       !trim_offline(*device)) {
     return;
   }
   phase_ = State::opening;
-  auto log = Log::open(*device, scheduler_, plan_.log, this);
+  LogOptions options = plan_.log;
+  options.log_id = ++log_id_;
+  auto log = Log::open(*device, scheduler_, options, this);
   if (dead_) return;
   trace_.note(Happened::opened, log ? 0 : 1 + static_cast<std::int64_t>(log.error().code));
   if (!log) {
@@ -309,7 +322,9 @@ void Run::process() {
     if (oracle_.tainted()) oracle_.create_begins();
     return;
   }
-  if (!recover(**log, *device) || !reset(**log)) return;
+  const bool resumes = choices_.one_in(Stream::workload, plan_.resume_one_in, "resume");
+  if (!recover(**log, *device, resumes)) return;
+  if (!(resumes && !salvaged_ ? resume(**log) : reset(**log))) return;
   serve(**log, *device);
 }
 
@@ -321,6 +336,7 @@ bool Run::create(SimDevice& device) {
                               .node_id = 1,
                               .epoch = 1,
                               .window_bytes = plan_.created_window,
+                              .log_id = ++log_id_,
                               .force = true};
   const auto created = create_log(device, scheduler_, options);
   if (dead_) return false;
@@ -328,18 +344,20 @@ bool Run::create(SimDevice& device) {
     judge_error("create", created.error());
     return false;
   }
-  if (plan_.origin != 0) {
+  if (plan_.origin != 0 || plan_.created_bare) {
     // As if the log had run for long: offsets are where arithmetic gets narrow.
     for (std::uint32_t slot = 0; slot < kHeaderSlots; ++slot) {
       const std::uint64_t at = std::uint64_t{slot} * kBlockBytes;
-      WalHeader header = decode_wal_header(disk_.visible().subspan(at, kBlockBytes)).header;
-      header.trim = Offset{plan_.origin - 1};
+      const HeaderSlot found = decode_wal_header(disk_.visible().subspan(at, kBlockBytes));
+      WalHeader header = found.header;
+      if (plan_.origin != 0) header.trim = Offset{plan_.origin - 1};
       std::array<std::byte, kBlockBytes> bytes{};
-      encode_wal_header(header, bytes);
+      encode_wal_header(header, bytes, plan_.created_bare ? std::nullopt : found.evidence);
       disk_.put(at, bytes);
     }
   }
-  oracle_.create_done(plan_.capacity);
+  oracle_.create_done(plan_.capacity, plan_.origin);
+  if (plan_.created_bare) oracle_.evidence_is_gone();
   return true;
 }
 
@@ -375,7 +393,7 @@ void Run::forge() {
 }
 
 bool Run::trim_offline(SimDevice& device) {
-  const auto reading = naive_read(disk_.visible(), NaiveMode::standard);
+  const auto reading = naive_read(disk_.visible(), NaiveMode::standard, {}, NaiveRules::evidence);
   if (!reading || reading->records.empty()) return true;
   phase_ = State::recovering;
   const std::size_t index =
@@ -393,15 +411,102 @@ bool Run::trim_offline(SimDevice& device) {
   return true;
 }
 
-bool Run::recover(Log& log, SimDevice& device) {
+// A writer that knows no evidence had the log: it writes the headers, and carries on what it read
+// behind them.
+void Run::take_over() {
+  if (!choices_.one_in(Stream::workload, plan_.taken_over_one_in, "taken over")) return;
+  const NaiveHeaders found = naive_headers(disk_.visible());
+  if (oracle_.tainted() || oracle_.between_timelines() || disk_.writes_cached() > 0 ||
+      !found.slots[0] || !found.slots[1] || disk_.is_unreadable(0, kHeaderAreaBytes)) {
+    return;
+  }
+  for (std::uint32_t slot = 0; slot < kHeaderSlots; ++slot) {
+    const std::uint64_t at = std::uint64_t{slot} * kBlockBytes;
+    WalHeader header = decode_wal_header(disk_.visible().subspan(at, kBlockBytes)).header;
+    header.stamp += 1'000'000;
+    std::array<std::byte, kBlockBytes> bytes{};
+    encode_wal_header(header, bytes);
+    disk_.put(at, std::span(bytes).first(kWalHeaderBytes));
+  }
+  oracle_.evidence_is_gone();
+}
+
+// Each injury is recovered from by a reader, judged, and taken back.
+void Run::injure(SimDevice& device) {
+  if (plan_.injuries == 0 || oracle_.tainted() || oracle_.between_timelines() ||
+      disk_.writes_cached() > 0)
+    return;
   phase_ = State::recovering;
+  const NaiveHeaders headers = naive_headers(disk_.visible());
+  oracle_.measure_watermark();
+  const bool sound = headers.slots[0] && headers.slots[1] && !disk_.is_unreadable(0, 8192);
+  for (std::uint64_t i = 0; i < plan_.injuries && !dead_; ++i) {
+    const Injury injury(disk_, choices_, oracle_.precious(), plan_.capacity, sound, older_);
+    if (!injury.hurts()) continue;
+    oracle_.recovery_begins();
+    const Result<RecoveryReport> result = read_injured(device);
+    if (dead_) break;
+    const Oracle::Injury outcome =
+        oracle_.judge_injury(result, injury.hits_header(), injury.kind() == InjuryKind::stale);
+    trace_.note(Happened::injured, static_cast<std::int64_t>(injury.kind()),
+                static_cast<std::int64_t>(injury.position()), static_cast<std::int64_t>(outcome));
+    switch (outcome) {
+      case Oracle::Injury::harmless:
+        ++report_.injuries.harmless;
+        break;
+      case Oracle::Injury::alarm:
+        ++report_.injuries.alarms;
+        break;
+      case Oracle::Injury::detected:
+        ++report_.injuries.detected;
+        break;
+      case Oracle::Injury::silent:
+        ++report_.injuries.silent;
+        break;
+      case Oracle::Injury::revived:
+        ++report_.injuries.revived;
+        break;
+    }
+  }
+  oracle_.forget_read_errors();
+  if (older_.empty() || choices_.one_in(Stream::fault, 4, "remember the disk")) {
+    older_.assign(disk_.visible().begin(), disk_.visible().end());
+  }
+}
+
+Result<RecoveryReport> Run::read_injured(SimDevice& device) {
+  RecoveryOptions options = plan_.recovery;
+  options.mode = static_cast<RecoveryMode>(choices_.choose(Stream::fault, 3, "mode"));
+  const auto recovery = Recovery::open(device, scheduler_, options, this);
+  if (!recovery) return std::unexpected(recovery.error());
+  while (!dead_) {
+    const auto record = (*recovery)->next();
+    if (!record) return std::unexpected(record.error());
+    if (!*record) break;
+    oracle_.recovered(**record);
+  }
+  return (*recovery)->report();
+}
+
+bool Run::recover(Log& log, SimDevice& device, bool resumes) {
+  phase_ = State::recovering;
+  salvaged_ = false;
+  RecoveryOptions options = plan_.recovery;
+  if (resumes) options.mode = RecoveryMode::prefix;
   oracle_.recovery_begins();
   const auto visit = [this](const RecoveredRecord& record) {
     if (!dead_) oracle_.recovered(record);
     return true;
   };
-  const auto report = log.recover(visit, plan_.recovery);
+  auto report = log.recover(visit, options);
   if (dead_) return false;
+  if (!report && report.error().code == ErrorCode::damaged) {
+    oracle_.recovery_refused(report.error());
+    options.salvage = salvaged_ = true;
+    oracle_.recovery_begins();
+    report = log.recover(visit, options);
+    if (dead_) return false;
+  }
   if (!report) {
     judge_error("recovery", report.error());
     return false;
@@ -409,19 +514,22 @@ bool Run::recover(Log& log, SimDevice& device) {
   trace_.note(Happened::recovered, static_cast<std::int64_t>(report->records), report->first.value,
               report->last.value);
   oracle_.opened(log.headers());
-  oracle_.recovery_done(*report, plan_.recovery.mode);
+  oracle_.recovery_done(*report, options.mode);
   if (crashed_before_ || healed_before_) ++report_.cycles;
   crashed_before_ = healed_before_ = false;
   if (!choices_.one_in(Stream::workload, 8, "recover again")) return true;
-  const bool well = recover_again(device);
+  // What a resume keeps is what was recovered last, and a read may fail this time only.
+  if (resumes && plan_.profile != Profile::crash) return true;
+  const bool well = recover_again(device, options);
   oracle_.opened(log.headers());
   return well;
 }
 
 // Another way to read it, perhaps: it holds the same promises, and the log did not change.
-bool Run::recover_again(SimDevice& device) {
-  RecoveryOptions options = plan_.recovery;
-  options.mode = static_cast<RecoveryMode>(choices_.choose(Stream::workload, 3, "mode"));
+bool Run::recover_again(SimDevice& device, RecoveryOptions options) {
+  if (options.mode != RecoveryMode::prefix) {
+    options.mode = static_cast<RecoveryMode>(choices_.choose(Stream::workload, 3, "mode"));
+  }
   oracle_.recovery_begins();
   const auto recovery = Recovery::open(device, scheduler_, options, this);
   if (dead_) return false;
@@ -441,6 +549,29 @@ bool Run::recover_again(SimDevice& device) {
     oracle_.recovered(**record);
   }
   oracle_.recovery_done((*recovery)->report(), options.mode);
+  return true;
+}
+
+bool Run::resume(Log& log) {
+  phase_ = State::resetting;
+  oracle_.resume_begins();
+  const auto end = log.resume();
+  if (dead_) return false;
+  // What a crash left unreadable counts as damage where there is no evidence. Else: it holds
+  // records of a writer that leaves none.
+  const bool unreadable = disk_.is_unreadable(0, disk_.size_bytes());
+  if (!end && (end.error().code == ErrorCode::unknown_tail ||
+               (end.error().code == ErrorCode::wrong_state && unreadable))) {
+    oracle_.resume_refused();
+    return reset(log);
+  }
+  if (!end) {
+    judge_error("resume", end.error());
+    return false;
+  }
+  ++report_.resumes;
+  trace_.note(Happened::resumed, end->value);
+  oracle_.resume_done(*end);
   return true;
 }
 

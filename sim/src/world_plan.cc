@@ -1,5 +1,6 @@
 #include "world_plan.h"
 
+#include <algorithm>
 #include <initializer_list>
 
 namespace seqwal::sim {
@@ -30,7 +31,8 @@ void draw_disk(WorldPlan& plan, Draw& draw) {
   limits.size_is_exact = limits.size_bytes == plan.capacity;
   limits.block_bytes = draw.of<std::uint32_t>({512, 4096}, "device block");
   limits.buffer_alignment_bytes = draw.of<std::uint32_t>({512, 4096}, "buffer alignment");
-  limits.atomic_write_bytes = draw.of<std::uint32_t>({512, 512, 4096, 16384}, "atomic unit");
+  limits.atomic_write_bytes =
+      std::max(draw.of<std::uint32_t>({512, 512, 4096, 16384}, "atomic unit"), limits.block_bytes);
   limits.max_transfer_bytes =
       draw.of<std::uint32_t>({1U << 20U, 65536, 16384, 8192}, "longest transfer");
   limits.depth = draw.of<std::uint32_t>({32, 32, 32, 32, 16, 16, 32, 32, 16, 8, 2}, "device depth");
@@ -57,8 +59,8 @@ void draw_faults(WorldPlan& plan, Draw& draw) {
       case FaultClass::tolerated:
         return fault.fault != Fault::none;
       case FaultClass::detected:
-        return plan.profile == Profile::faults || plan.profile == Profile::media ||
-               plan.profile == Profile::liveness;
+        return plan.profile == Profile::faults || plan.profile == Profile::liveness ||
+               plan.profile == Profile::media;
       case FaultClass::best_effort:
         return plan.profile == Profile::media;
     }
@@ -110,6 +112,9 @@ void draw_workload(WorldPlan& plan, Draw& draw) {
   plan.close_one_in = draw.of<std::uint64_t>({8, 3, 0}, "closes");
   // Until the numbers of block writes have come round in the tail's 8 bits.
   if (draw.one_in(200, "long lives")) plan.most_operations = 2000;
+  plan.resume_one_in = draw.of<std::uint64_t>({2, 0, 2, 1, 3, 8}, "resumes");
+  plan.created_bare = draw.one_in(8, "created bare");
+  plan.taken_over_one_in = draw.one_in(8, "taken over") ? 4 : 0;
 }
 
 // Far beyond what a healthy disk takes, tails and all: nobody sits through virtual time.
@@ -150,6 +155,7 @@ WorldPlan draw_plan(Profile profile, Choices& choices) {
     plan.origin = static_cast<std::int64_t>(origin - 4096 * draw.below(64, "before the origin"));
   }
   draw_disk(plan, draw);
+  if (plan.profile == Profile::rot) plan.injuries = 1 + draw.below(4, "injuries");
   draw_faults(plan, draw);
   draw_log(plan, draw);
   draw_workload(plan, draw);

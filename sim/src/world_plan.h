@@ -39,6 +39,10 @@ struct WorldPlan {
   std::uint64_t disk_one_in = 3;  // how often the disk goes first when a fiber could
   std::uint64_t kill_one_in = 4;  // crashes that are kills
   std::uint64_t close_one_in = 8;
+  std::uint64_t resume_one_in = 2;      // lives that go on where the one before ended
+  bool created_bare = false;            // by a writer that leaves no evidence
+  std::uint64_t taken_over_one_in = 0;  // lives before which such a writer rewrites the headers
+  std::uint64_t injuries = 0;           // of a life, at rest, each taken back
 
   // Requests may hang, and the log has something against it.
   [[nodiscard]] bool has_deadline_for_hangs() const {

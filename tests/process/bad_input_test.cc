@@ -289,7 +289,7 @@ TEST_F(BadInput, AnInputThatCannotBeRead) {
 
 TEST_F(BadInput, OffsetsThatCannotBeTrimmed) {
   create("1MiB");
-  append("one\ntwo\nthree\n");
+  append("one\ntwo\nthree\n", {"--reset"});
   const std::vector<std::int64_t> found = offsets();
   const auto text = [](std::int64_t offset) { return std::to_string(offset); };
   expect_refused(2, "not-a-record", "trim", {text(found[0] + 1)});

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 
 #include "seqwal/format.h"
 #include "tests/process/tool_test.h"
@@ -201,14 +202,33 @@ TEST_F(CommandTest, AppendOfNothingIsFineAndWritesNothing) {
   EXPECT_TRUE(read_whole_file(log()) == before);
 }
 
-TEST_F(CommandTest, AppendToALogThatHoldsRecordsDemandsReset) {
+TEST_F(CommandTest, AppendGoesOnBehindWhatTheLogHolds) {
   create("1MiB");
   append("a\n");
-  const std::string before = read_whole_file(log());
-  EXPECT_THAT(run("append", {}, {.input = "b\n"}), ExitsSaying(3, "--reset"));
-  EXPECT_TRUE(read_whole_file(log()) == before);
-  append("b\n", {"--reset"});
-  EXPECT_EQ(recovered(), "b\n");
+  append("b\n");
+  append("c\n");
+  EXPECT_EQ(recovered(), "a\nb\nc\n");
+  append("d\n", {"--reset"});
+  EXPECT_EQ(recovered(), "d\n");
+}
+
+// Rot in the last record of a log that was closed: nothing goes on there unless it is told to.
+TEST_F(CommandTest, DamageIsToldAndSalvagedOnRequest) {
+  create("1MiB");
+  append("a\n");
+  append("b\n");
+  const std::int64_t last = offsets().back();
+  std::string image = read_whole_file(log());
+  const auto at = static_cast<std::uint64_t>(last) % (kMiB - 8192) + 8192 + 24;
+  ASSERT_EQ(image.at(at), 'b');
+  image.at(at) = 'x';
+  std::ofstream(log(), std::ios::binary) << image;
+  EXPECT_THAT(run("recover"), ExitsSaying(1, "--salvage"));
+  EXPECT_EQ(run("recover").out, "a\n");
+  EXPECT_THAT(run("verify"), ExitsSaying(1, "are lost"));
+  EXPECT_THAT(run("append", {}, {.input = "c\n"}), ExitsSaying(1, "damaged"));
+  EXPECT_TRUE(read_whole_file(log()) == image);
+  EXPECT_EQ(run("recover", {"--salvage"}).exit_code, 1);
 }
 
 TEST_F(CommandTest, AppendStartsAnewByItselfWhereEverythingIsTrimmed) {

@@ -125,11 +125,12 @@ std::vector<Offset> LogWorld::acked() const {
   return offsets;
 }
 
-std::vector<Recovered> recover_image(const std::vector<std::byte>& image, RecoveryMode mode) {
+std::vector<Recovered> recover_image(const std::vector<std::byte>& image, RecoveryMode mode,
+                                     bool salvage) {
   MemoryDevice device(image);
   ManualHost host;
   std::vector<Recovered> records;
-  auto recovery = Recovery::open(device, host, {.mode = mode});
+  auto recovery = Recovery::open(device, host, {.mode = mode, .salvage = salvage});
   if (!recovery) {
     ADD_FAILURE() << recovery.error().message();
     return records;

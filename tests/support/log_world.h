@@ -103,7 +103,8 @@ class LogWorld {
 
 // What recovery gives on an image; fails the test when it can't be opened.
 [[nodiscard]] std::vector<Recovered> recover_image(const std::vector<std::byte>& image,
-                                                   RecoveryMode mode = RecoveryMode::standard);
+                                                   RecoveryMode mode = RecoveryMode::standard,
+                                                   bool salvage = false);
 
 }  // namespace seqwal::testing_support
 

@@ -69,6 +69,13 @@ Json summary(const sim::CampaignReport& report, const RunFlags& flags) {
           {"seconds", report.seconds},
           {"crashes", total.crashes},
           {"lives", total.lives},
+          {"resumes", total.resumes},
+          {"injuries",
+           {{"harmless", total.injuries.harmless},
+            {"alarms", total.injuries.alarms},
+            {"detected", total.injuries.detected},
+            {"silent", total.injuries.silent},
+            {"revived", total.injuries.revived}}},
           {"acked", total.acknowledged},
           {"appends_per_cycle", per(total.appended, total.lives)},
           {"in_flight_at_crash", per(total.in_flight_at_crash, total.crashes)},
@@ -101,8 +108,8 @@ void write_summary(const sim::CampaignReport& report, const RunFlags& flags, Std
   }
   out.write(table(report.total.coverage));
   for (const char* field : {"seed", "profile", "worlds", "cycles", "cycles_per_s", "seconds",
-                            "crashes", "lives", "acked", "appends_per_cycle", "in_flight_at_crash",
-                            "wrapped_share", "violations", "trace_hash"}) {
+                            "crashes", "lives", "resumes", "injuries", "acked", "appends_per_cycle",
+                            "in_flight_at_crash", "wrapped_share", "violations", "trace_hash"}) {
     const Json& value = json.at(field);
     out.write(fmt::format("{:<20}{}\n", field,
                           value.is_string() ? value.get<std::string>() : value.dump()));
@@ -180,7 +187,7 @@ void add_profile_option(CLI::App& command, sim::Profile& profile, const std::str
   }
   command.add_option("--profile", profile, description)
       ->transform(CLI::CheckedTransformer(names))
-      ->option_text("swarm|crash|faults|media|liveness");
+      ->option_text("swarm|crash|faults|media|rot|liveness");
 }
 
 void add_threads_option(CLI::App& command, unsigned& threads) {

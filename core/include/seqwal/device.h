@@ -85,7 +85,7 @@ struct DeviceLimits {
   std::uint32_t max_transfer_bytes = 1U << 20U;
   std::uint32_t best_transfer_bytes = 256U << 10U;
   std::uint32_t depth = 1;                 // requests that may be in flight; submit accepts no more
-  std::uint32_t atomic_write_bytes = 512;  // never torn below this
+  std::uint32_t atomic_write_bytes = 512;  // never torn below this, which is a block at least
   bool volatile_cache = true;
   DurableWrite durable_write = DurableWrite::flush;
 };

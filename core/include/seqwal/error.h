@@ -37,6 +37,9 @@ enum class ErrorCode : std::uint8_t {
   wrong_type,         // A directory, a pipe, …: name a regular file or a block device.
   no_space,           // The file system is full.
   io_error,           // The device failed a read, write or flush.
+  damaged,            // Durable records are lost: restore from a replica, or salvage the rest.
+  unknown_tail,       // resume: records behind a hole may have been acknowledged by a writer that
+                      // leaves no evidence: recover them, then reset.
 };
 
 // The name of a code as users and logs see it, for example "over-capacity". Static storage.

@@ -14,7 +14,9 @@ enum class EventKind : std::uint8_t {
   opened,               // offset: the header's trim offset
   hole,                 // offset, value: the hole's length in bytes
   unreadable,           // offset, value: length of a region that the device failed to read
+  damage,               // offset, value: a range that was durable and is lost
   recovered,            // offset: end of the last record, value: records
+  resumed,              // offset: the end of what was kept
   reset,                // offset: the new start
   window_grown,         // value: the new durable maximum length of the sliding window, bytes
   trimmed,              // offset: the trim offset now durable in both slots

@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 
+#include "seqwal/evidence.h"
 #include "seqwal/types.h"
 
 namespace seqwal {
@@ -80,14 +81,17 @@ enum class SlotState : std::uint8_t {
 
 struct HeaderSlot {
   SlotState state = SlotState::blank;
-  WalHeader header;            // meaningful when valid
-  std::uint32_t checksum = 0;  // as stored
+  WalHeader header;                             // meaningful when valid
+  std::uint32_t checksum = 0;                   // as stored
+  std::optional<HeaderEvidence> evidence = {};  // none: whoever wrote this leaves none
 };
 
-// Exactly kBlockBytes: the header, then zeroes.
-void encode_wal_header(const WalHeader& header, std::span<std::byte, kBlockBytes> out);
-// `bytes` holds at least kWalHeaderBytes. A capacity out of range or not a multiple of kBlockBytes
-// makes the slot damaged; trims below -1 are read as -1.
+// Exactly kBlockBytes: the header, its evidence if there is any, then zeroes.
+void encode_wal_header(const WalHeader& header, std::span<std::byte, kBlockBytes> out,
+                       const std::optional<HeaderEvidence>& evidence = {});
+// `bytes` holds at least kWalHeaderBytes; evidence is read where there are bytes for it. A capacity
+// out of range or not a multiple of kBlockBytes makes the slot damaged; trims below -1 are read as
+// -1.
 [[nodiscard]] HeaderSlot decode_wal_header(std::span<const std::byte> bytes);
 
 // Index of the slot that counts: the valid one with the greater stamp, slot 0 on a tie.

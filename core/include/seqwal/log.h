@@ -1,8 +1,9 @@
 // Log: the write-ahead log. Acknowledgements in offset order over writes that complete in any
 // order.
 //
-// Life:   open → recover → reset → append … trim … → close
-//         opened  recovered  running                 closing → closed     (or → failed → closed)
+// Life:   open → recover → resume or reset → append … trim … → close
+//         opened  recovered  running                         closing → closed (or → failed →
+//         closed)
 //
 // Stage words, used everywhere and never loosely:
 //   appended (has an offset) → sealed (belongs to a block write) → submitted → written (the device
@@ -60,6 +61,9 @@ struct LogOptions {
   // that no append of up to 256 KiB waits for a header write. Grown through the header, in steps.
   std::int64_t window_bytes = 0;
   std::int64_t window_step_bytes = std::int64_t{4} << 20U;
+  // Names a log that has no name yet (evidence.h): one that another writer left. Any number that no
+  // other log has, best a random one.
+  std::uint64_t log_id = 0;
   // For how long a request of a running log may be in flight, on the Host's clock; 0 and kNever =
   // for ever. Time in which nobody polls counts for a tenth of it at most. Opening, recovery and
   // reset wait for the device as long as it takes.
@@ -75,6 +79,11 @@ struct AppendResult {
 using AppendCallback = Callback<const AppendResult&>;
 // The trim offset that is durable now, or why the trim was refused.
 using TrimCallback = Callback<const Result<Offset>&>;
+
+struct ResumeOptions {
+  std::optional<std::int32_t> node_id = {};  // keep the log's when empty
+  std::optional<std::int64_t> epoch = {};
+};
 
 struct ResetOptions {
   std::optional<FormatVersion> version = {};  // keep the log's when empty
@@ -102,10 +111,21 @@ class Log {
   [[nodiscard]] const HeaderState& headers() const;
 
   // Delivers what the log holds (recovery.h). May be repeated; writes nothing. Returning false from
-  // `visit` ends it early, and the log does not count as recovered.
+  // `visit` ends it early, and the log does not count as recovered; nor does it when damage is
+  // found and salvage was not asked for.
   [[nodiscard]] Result<RecoveryReport> recover(
       const std::function<bool(const RecoveredRecord&)>& visit,
       const RecoveryOptions& options = {});
+
+  // Keeps what recover() delivered and appends after it. What lies behind the first hole was never
+  // acknowledged by a log of this kind; it is made unreadable, durably, before this returns.
+  // Returns the end of what is kept. Needs a completed recover() without salvage, and in version 0
+  // in prefix mode. Errors: wrong_state; unknown_tail: the log holds records, or something that
+  // looks like them, of a writer that leaves no evidence, which acknowledges behind holes too
+  // (nothing was changed: recover, then reset); io_error: the log may or may not be resumed,
+  // recovery gives the same; offset_exhausted. Cost: reads a window, rewrites what lies between the
+  // watermark and the end in small pieces where the device has a volatile cache.
+  [[nodiscard]] Result<Offset> resume(const ResumeOptions& options = {});
 
   // Discards everything and starts a fresh window beyond anything the device can hold. Durable in
   // both header slots when it returns. Returns where the log starts. Needs a completed recover().
@@ -179,6 +199,7 @@ struct CreateOptions {
   std::int32_t node_id = 0;
   std::int64_t epoch = 0;
   std::int64_t window_bytes = 0;  // 0 = 1 MiB, or the section if that is smaller
+  std::uint64_t log_id = 0;       // as LogOptions::log_id
   bool force = false;             // overwrite whatever stands there
 };
 

@@ -42,6 +42,9 @@ struct RecoveryOptions {
   // this many requests; open allocates memory for one more.
   std::uint32_t read_ahead_bytes = 4U << 20U;
   std::uint32_t reads_in_flight = 4;
+  // Deliver what is left behind damage too. Else nothing behind it is delivered, and next() ends
+  // with `damaged` once the report is complete.
+  bool salvage = false;
 };
 
 // The state of both header slots, as found.
@@ -50,6 +53,9 @@ struct HeaderState {
   std::uint32_t current = 0;  // which one counts
 
   [[nodiscard]] const WalHeader& header() const { return slots.at(current).header; }
+  // That of the slot that counts, with what the other one of the same log knows better: the greater
+  // watermark and incarnation. Nothing: the log was last written by somebody who leaves none.
+  [[nodiscard]] std::optional<HeaderEvidence> evidence() const;
 };
 
 // Reads both slots and judges them. One valid slot is enough. Errors: not_a_log, headers_damaged,
@@ -63,6 +69,25 @@ struct RecoveredRecord {
   std::uint32_t checksum = 0;  // of the body, the format's 31 bits
 };
 
+// Where the log can go on, as resume() does: everything before it was read without a hole.
+struct RecoveredTail {
+  Offset end = kNoOffset;  // of the last record of the prefix, the one at the trim offset included
+  // What follows the last record in its block is no fill: it has to be overwritten.
+  bool torn = false;
+  // Ends of records before it whose fill is broken too: the block write behind says what it is.
+  struct BrokenFill {
+    Offset begin = kNoOffset;
+    std::uint32_t incarnation = 0;  // of the block write that it belongs to, at most
+  };
+  std::vector<BrokenFill> broken_fills;
+  // The last jump that the prefix crosses on the word of a block write behind it (version 0): where
+  // the gap begins, and where the last record before it ends.
+  Offset gap_begin = kNoOffset;
+  Offset gap_previous_end = kNoOffset;
+  std::uint32_t gap_incarnation = 0;
+  bool trim_is_record = false;  // a record stands at the trim offset
+};
+
 struct RecoveryReport {
   std::uint64_t records = 0;
   std::uint64_t body_bytes = 0;
@@ -72,8 +97,17 @@ struct RecoveryReport {
                                    // offset after the trim offset
   std::vector<OffsetRange> holes;  // before delivered records (version 0). Not damage
   std::vector<OffsetRange> unreadable;  // blocks that the device failed to read
-  std::vector<OffsetRange> damage;      // unreadable blocks with delivered records after them
-  std::uint64_t read_bytes = 0;         // from the device, header slots included
+  // What was durable and is lost. With evidence: what cannot be read back below the watermark.
+  // Without: unreadable blocks with delivered records after them.
+  std::vector<OffsetRange> damage;
+  std::uint64_t read_bytes = 0;  // from the device, header slots included
+  // Evidence of the header; nothing: this log has none, and damage at its end looks like its end.
+  std::optional<HeaderEvidence> evidence;
+  // The greatest that was seen: every record that begins below it was durable.
+  Offset watermark = kNoOffset;
+  std::uint32_t newest_incarnation = 0;  // of the block writes met; 0 also where none was
+  std::uint64_t orphans = 0;             // block writes of a timeline that a resume cut off
+  RecoveredTail tail;
 };
 
 class Recovery {
@@ -90,11 +124,12 @@ class Recovery {
 
   [[nodiscard]] const HeaderState& headers() const;
 
-  // The next record, nothing at the end, or io_error when the device is gone. Blocks that can't be
-  // read are invalid blocks, reported in `unreadable`.
+  // The next record, nothing at the end, or an error: io_error when the device is gone; damaged
+  // once, instead of the end, when durable records are lost and salvage was not asked for (the
+  // report says which). Blocks that can't be read are invalid blocks, reported in `unreadable`.
   [[nodiscard]] Result<std::optional<RecoveredRecord>> next();
 
-  // Complete once next() has returned nothing.
+  // Complete once next() has returned nothing, or damaged.
   [[nodiscard]] const RecoveryReport& report() const;
 
  private:

@@ -119,6 +119,9 @@ class Disk {
   // Before anybody looks: these bytes stand there, durably.
   void put(std::uint64_t position, std::span<const std::byte> bytes);
   void replace_contents(std::span<const std::byte> image);
+  // Sectors cannot be read from now on, and again can.
+  void spoil(std::uint64_t position, std::uint64_t length);
+  void mend(std::uint64_t position, std::uint64_t length) { mark_readable(position, length); }
 
   // --- contents
   // What reads see.

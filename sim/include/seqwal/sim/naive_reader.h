@@ -15,6 +15,14 @@
 
 namespace seqwal::sim {
 
+// What stands behind a header in its slot.
+struct NaiveHeaderEvidence {
+  std::uint64_t log_id = 0;
+  std::uint32_t incarnation = 0;
+  std::uint32_t flags = 0;
+  std::int64_t watermark = -1;
+};
+
 struct NaiveHeader {
   int version = 0;
   std::uint64_t capacity = 0;
@@ -24,6 +32,7 @@ struct NaiveHeader {
   bool graceful = false;
   std::int32_t node = 0;
   std::int64_t epoch = 0;
+  std::optional<NaiveHeaderEvidence> evidence = {};
 };
 
 // What stands in a header slot, unless it is invalid.
@@ -35,6 +44,20 @@ struct NaiveHeaders {
   std::optional<std::size_t> current;
 };
 [[nodiscard]] NaiveHeaders naive_headers(std::span<const std::byte> image);
+
+// What stands at the end of a block of 4096 bytes, wherever that is.
+struct NaiveBlockEvidence {
+  std::uint64_t log_id = 0;
+  std::uint32_t incarnation = 0;
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+  std::int64_t records_end = 0;
+  std::int64_t previous_end = -1;
+  std::int64_t watermark = -1;
+  std::int64_t trim = -1;
+};
+[[nodiscard]] std::optional<NaiveBlockEvidence> naive_block_evidence(
+    std::span<const std::byte> block);
 
 enum class NaiveMode : std::uint8_t { standard, strict, prefix };
 
@@ -56,10 +79,18 @@ struct NaiveUnreadable {
   std::vector<std::pair<std::int64_t, std::int64_t>> ranges = {};  // [begin, end)
 };
 
+// Whether evidence is looked at, where the log has some.
+enum class NaiveRules : std::uint8_t {
+  plain,     // no: as AutoMQ's reader does
+  evidence,  // yes: contiguous readings cross what is no record only where evidence says so. What
+             // is damage is not asked: what cannot be crossed is the end
+};
+
 // Nothing when the image holds no log of its length. The image must live as long as the reading.
 [[nodiscard]] std::optional<NaiveReading> naive_read(std::span<const std::byte> image,
                                                      NaiveMode mode,
-                                                     const NaiveUnreadable& unreadable = {});
+                                                     const NaiveUnreadable& unreadable = {},
+                                                     NaiveRules rules = NaiveRules::plain);
 
 // The checksum as the format stores it.
 [[nodiscard]] std::uint32_t naive_checksum(std::span<const std::byte> bytes);

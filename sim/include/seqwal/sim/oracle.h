@@ -9,6 +9,7 @@
 #define SEQWAL_SIM_ORACLE_H
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -38,6 +39,7 @@ enum class Invariant : std::uint8_t {
   i10_always_a_valid_header = 10,
   i11_recovery_reads_within_bounds = 11,
   i12_recovery_repeats_and_writes_nothing = 12,
+  i14_damage_is_reported = 14,
   i15_nothing_succeeds_after_failure = 15,
   i16_everything_resolves = 16,
   i17_one_owner = 17,
@@ -65,7 +67,8 @@ class Oracle final : public DiskObserver {
   // --- what the process does, in the order of its life
   void process_begins();
   void create_begins();
-  void create_done(std::uint64_t capacity_bytes);
+  // Offsets begin at `origin`.
+  void create_done(std::uint64_t capacity_bytes, std::int64_t origin);
   // The headers that whoever reads says it found.
   void opened(const HeaderState& headers);
   // It could not be opened: must be so.
@@ -73,9 +76,18 @@ class Oracle final : public DiskObserver {
   void recovery_begins();
   void recovered(const RecoveredRecord& record);
   void recovery_done(const RecoveryReport& report, RecoveryMode mode);
+  // It ended because durable records are lost: must be so.
+  void recovery_refused(const Error& error);
   void trim_offline_begins(Offset offset);
   void reset_begins();
   void reset_done(Offset start);
+  // Goes on behind what was recovered last.
+  void resume_begins();
+  void resume_done(Offset end);
+  // The headers were rewritten without evidence: what block writes say counts for nothing.
+  void evidence_is_gone();
+  // Records behind a hole may be acknowledged, it said: there must be some, and no evidence.
+  void resume_refused();
   void appended(Offset offset, std::span<const std::byte> body);
   void called(Offset offset, AppendStatus status);
   void log_failed(Offset offset);
@@ -95,6 +107,16 @@ class Oracle final : public DiskObserver {
   }
   [[nodiscard]] Offset trim_asked() const { return trim_asked_; }
   [[nodiscard]] const std::vector<std::int64_t>& last_recovered() const { return recovered_; }
+  // Offsets that were acknowledged, or that a resume kept, in [first, second).
+  [[nodiscard]] std::pair<std::int64_t, std::int64_t> precious() const;
+  // Somebody damaged the disk at rest, and this is what recovery made of it.
+  enum class Injury : std::uint8_t { harmless, alarm, detected, silent, revived };
+  void measure_watermark();
+  [[nodiscard]] Injury judge_injury(const Result<RecoveryReport>& result, bool hits_header,
+                                    bool is_stale);
+  // A reset or resume has begun, and nobody knows whether it was done.
+  [[nodiscard]] bool between_timelines() const { return resetting_ || resuming_; }
+  void forget_read_errors() { read_errors_.clear(); }
   // Appends have gone past the end of the section since the last reset.
   [[nodiscard]] bool wrapped() const;
   [[nodiscard]] bool header_in_flight() const { return header_writes_in_flight_ > 0; }
@@ -124,10 +146,15 @@ class Oracle final : public DiskObserver {
   }
   [[nodiscard]] std::span<const std::byte> recovered_body(std::size_t index) const;
   [[nodiscard]] NaiveHeaders durable_headers() const;
+  [[nodiscard]] bool check_plain_rules(NaiveMode mode);
+  void check_contiguous();
+  void check_header_evidence(const DiskWrite& write, const NaiveHeader& added);
+  void check_lineage(const char* who, std::int64_t watermark);
+  void check_resume_write(const DiskWrite& write);
   void check_header_write(const DiskWrite& write);
   void check_block_write(const DiskWrite& write);
   void check_durable(const Record& record);
-  void check_fill(std::int64_t begin);
+  void check_fill(std::int64_t begin, std::int64_t next);
   void check_against_naive(const RecoveryReport& report, RecoveryMode mode);
   void check_acknowledged(const RecoveryReport& report);
   [[nodiscard]] std::int64_t first_hurt(const RecoveryReport& report) const;
@@ -152,6 +179,13 @@ class Oracle final : public DiskObserver {
   Offset trim_asked_ = kNoOffset;    // the highest
   Offset trim_durable_ = kNoOffset;  // the highest that was answered
   bool resetting_ = false;
+  bool resuming_ = false;
+  bool has_evidence_ = false;
+  std::int64_t bare_until_ = -1;  // from the start of this life up to here there is none
+  std::int64_t excused_from_ = std::numeric_limits<std::int64_t>::max();  // by failed reads
+  std::int64_t resumed_at_ = -1;                                          // where this life went on
+  std::uint32_t incarnation_ = 0;         // the greatest that stood in a header
+  std::int64_t greatest_watermark_ = -1;  // on the disk, when it was measured
   bool running_ = false;
   bool failed_ = false;
   Offset failed_at_ = kNoOffset;

@@ -35,6 +35,8 @@ enum class Happened : std::uint8_t {
   fate,       // a: fate, b: position, c: length
   killed,     // a: writes in flight
   violation,  // a: invariant
+  resumed,    // a: end of what is kept
+  injured,    // a: kind, b: position, c: what came of it
 };
 [[nodiscard]] std::string_view to_string(Happened kind);
 

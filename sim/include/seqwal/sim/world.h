@@ -28,18 +28,19 @@ enum class Profile : std::uint8_t {
   crash,     // power cuts and kills, and what every disk does
   faults,    // also requests that fail
   media,     // also a disk that lies: nothing foreign, no crash
+  rot,       // a disk that is well, but what it holds at rest is damaged: told, below the watermark
   liveness,  // faults, then healing: everything pending resolves, and a full log drains
   canary,    // a disk that lies, and an oracle that was not told: it must see a broken promise
 };
-inline constexpr std::array<std::string_view, 6> kProfileNames = {"swarm", "crash",    "faults",
-                                                                  "media", "liveness", "canary"};
+inline constexpr std::array<std::string_view, 7> kProfileNames = {
+    "swarm", "crash", "faults", "media", "rot", "liveness", "canary"};
 
 // What a process was doing when something happened.
 enum class State : std::uint8_t {
   creating,
   opening,
   recovering,
-  resetting,
+  resetting,       // or resuming
   running,         // nothing special
   header_writing,  // a header write in flight: trim, window growth
   full,            // the ring had no room for an append
@@ -57,6 +58,16 @@ inline constexpr std::size_t kKillRow = kFaults + 1;
 inline constexpr std::size_t kCoverageRows = kFaults + 2;
 using Coverage = std::array<std::array<std::uint64_t, kStates>, kCoverageRows>;
 
+// Damage at rest, by what recovery made of it.
+struct Injuries {
+  std::uint64_t harmless = 0;  // nothing acknowledged was lost, nothing said
+  std::uint64_t alarms = 0;    // nothing acknowledged was lost, damage reported all the same
+  std::uint64_t detected = 0;  // acknowledged records were lost, and this was said
+  std::uint64_t silent = 0;    // and was not: all of it above the greatest watermark on the disk
+  // An old copy of the block write in whose place a resume went on came back, and was taken for it.
+  std::uint64_t revived = 0;
+};
+
 struct WorldReport {
   std::uint64_t cycles = 0;  // crash (or a disk that was healed) → recover → verify
   std::uint64_t crashes = 0;
@@ -65,6 +76,8 @@ struct WorldReport {
   std::uint64_t in_flight_at_crash = 0;  // writes, summed over crashes
   std::uint64_t wrapped = 0;             // crashes of a log that had gone round since its reset
   std::uint64_t lives = 0;
+  std::uint64_t resumes = 0;
+  Injuries injuries;
   std::uint64_t steps = 0;
   std::uint64_t events = 0;  // rows of the trace
   std::array<std::uint64_t, kFaults> faults{};

@@ -1,0 +1,181 @@
+// Going on behind what was recovered, and damage told from the end of the log.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "seqwal/geometry.h"
+#include "seqwal/log.h"
+#include "tests/support/log_world.h"
+#include "tests/support/manual_host.h"
+#include "tests/support/memory_device.h"
+
+namespace seqwal {
+namespace {
+
+using testing_support::LogWorld;
+using testing_support::LogWorldOptions;
+using testing_support::ManualHost;
+using testing_support::MemoryDevice;
+using testing_support::recover_image;
+using testing_support::Recovered;
+using Image = std::vector<std::byte>;
+
+bool ignore(const RecoveredRecord&) { return true; }
+
+std::size_t position(Offset offset) { return Geometry(65536).position(offset).value; }
+
+// What recovery says of an image that it may refuse.
+Result<RecoveryReport> read(const Image& image, const RecoveryOptions& options = {}) {
+  MemoryDevice device(image);
+  ManualHost host;
+  auto recovery = Recovery::open(device, host, options);
+  if (!recovery) return std::unexpected(recovery.error());
+  while (true) {
+    const auto record = (*recovery)->next();
+    if (!record) return std::unexpected(record.error());
+    if (!*record) return (*recovery)->report();
+  }
+}
+
+class Resume : public testing::TestWithParam<FormatVersion> {
+ protected:
+  LogWorldOptions options() const {
+    LogWorldOptions options;
+    options.version = GetParam();
+    return options;
+  }
+  // A world on this image that has gone on behind what it holds.
+  std::unique_ptr<LogWorld> resumed(const Image& image) const {
+    auto world = std::make_unique<LogWorld>(image, options(), false);
+    EXPECT_TRUE(world->log().recover(ignore, {.mode = RecoveryMode::prefix}).has_value());
+    const auto end = world->log().resume();
+    EXPECT_TRUE(end.has_value()) << end.error().message();
+    return world;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Versions, Resume, testing::Values(FormatVersion::v0, FormatVersion::v1));
+
+TEST_P(Resume, KeepsWhatIsThereAndAppendsBehindIt) {
+  LogWorld first(options());
+  first.append(100);
+  first.run();
+  first.append(5000);
+  first.close();
+  const auto kept = recover_image(first.device().image());
+  ASSERT_EQ(kept.size(), 2U);
+  const auto second = resumed(first.device().image());
+  const Offset next = second->append(70);
+  EXPECT_GT(next, kept.back().offset);
+  second->close();
+  const auto all = recover_image(second->device().image());
+  ASSERT_EQ(all.size(), 3U);
+  EXPECT_EQ(all[0], kept[0]);
+  EXPECT_EQ(all[1], kept[1]);
+  EXPECT_EQ(all[2].offset, next);
+}
+
+// A and C survive, B between them does not; a new B of the same size must not bring C back.
+TEST_P(Resume, WhatLayBehindAHoleNeverComesBack) {
+  LogWorld first(options());
+  std::vector<Offset> offsets;
+  for (int i = 0; i < 3; ++i) {
+    offsets.push_back(first.append(100));
+    first.run();
+  }
+  Image image = first.device().image();
+  first.kill();
+  std::fill_n(image.begin() + static_cast<std::ptrdiff_t>(position(offsets[1])), 4096,
+              std::byte{0});
+  // Nobody was told that B is durable: the evidence of C says so, and goes.
+  std::fill_n(image.begin() + static_cast<std::ptrdiff_t>(position(offsets[2])) + 4032, 64,
+              std::byte{0});
+  const auto second = resumed(image);
+  EXPECT_EQ(second->append(100), offsets[1]);
+  second->close();
+  const auto left = recover_image(second->device().image());
+  ASSERT_EQ(left.size(), 2U);
+  EXPECT_EQ(left[1].offset, offsets[1]);
+}
+
+TEST_P(Resume, NeedsThePrefixOfAnUndamagedLog) {
+  LogWorld first(options());
+  first.close();
+  LogWorld unread(first.device().image(), options(), false);
+  if (GetParam() == FormatVersion::v0) {
+    ASSERT_TRUE(unread.log().recover(ignore).has_value());
+    EXPECT_EQ(unread.log().resume().error().code, ErrorCode::wrong_state);
+  }
+  ASSERT_TRUE(unread.log().recover(ignore, {.mode = RecoveryMode::prefix}).has_value());
+  EXPECT_TRUE(unread.log().resume().has_value());
+  EXPECT_EQ(unread.log().resume().error().code, ErrorCode::wrong_state);
+  unread.close();
+}
+
+TEST_P(Resume, ALogOfAWriterWithoutEvidenceIsRefusedUnchanged) {
+  LogWorld first(options());
+  first.append(100);
+  first.close();
+  Image image = first.device().image();
+  for (const std::size_t slot : {0U, 4096U}) {
+    std::fill_n(image.begin() + static_cast<std::ptrdiff_t>(slot) + kWalHeaderBytes, 64,
+                std::byte{0});
+  }
+  LogWorld second(image, options(), false);
+  ASSERT_TRUE(second.log().recover(ignore, {.mode = RecoveryMode::prefix}).has_value());
+  EXPECT_EQ(second.log().resume().error().code, ErrorCode::unknown_tail);
+  EXPECT_EQ(second.device().image(), image);
+  EXPECT_TRUE(second.log().reset().has_value());
+  second.close();
+}
+
+TEST_P(Resume, RotInTheLastRecordOfAClosedLogIsDamage) {
+  LogWorld first(options());
+  first.append(100);
+  first.run();
+  const Offset last = first.append(100);
+  first.close();
+  Image image = first.device().image();
+  image[position(last) + 50] ^= std::byte{1};
+  EXPECT_EQ(read(image).error().code, ErrorCode::damaged);
+  const auto salvaged = read(image, {.salvage = true});
+  ASSERT_TRUE(salvaged.has_value());
+  EXPECT_EQ(salvaged->records, 1U);
+  ASSERT_EQ(salvaged->damage.size(), 1U);
+  EXPECT_EQ(salvaged->damage[0].begin, last);
+}
+
+TEST_P(Resume, ATornLastRecordOfALogThatDiedIsItsEnd) {
+  LogWorld first(options());
+  first.append(100);
+  first.run();
+  const Offset last = first.append(100);
+  first.run();
+  Image image = first.device().image();
+  first.kill();
+  image[position(last) + 50] ^= std::byte{1};
+  const auto report = read(image, {.mode = RecoveryMode::prefix});
+  ASSERT_TRUE(report.has_value());
+  EXPECT_EQ(report->records, 1U);
+  EXPECT_TRUE(report->damage.empty());
+}
+
+TEST_P(Resume, AnIdleSecondPutsTheWatermarkIntoTheHeader) {
+  LogWorld first(options());
+  const Offset last = first.append(100);
+  first.run();
+  first.host.advance(1'000'000'000);
+  first.run();
+  first.host.advance(1'000'000'000);
+  first.run();
+  Image image = first.device().image();
+  first.kill();
+  image[position(last) + 50] ^= std::byte{1};
+  EXPECT_EQ(read(image).error().code, ErrorCode::damaged);
+}
+
+}  // namespace
+}  // namespace seqwal
