@@ -58,6 +58,12 @@ int stop_fd(bool stops) {
   return fds.at(stops ? 1 : 0);
 }
 
+// Small ones, those of a few blocks, and what the format allows.
+std::uint32_t longest_record(std::uint8_t most) {
+  if (most < 192) return 1U + most;
+  return most < 255 ? most * 64U : 134217704U;
+}
+
 struct Cut {
   std::vector<std::span<const std::byte>> records;
   bool fails = false;  // after them
@@ -132,8 +138,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::uint8_t borders = reader.u8();
   const auto stream = reader.bytes(kMostBytes);
   const bool stops = how / 2 % 8 == 7;
-  // Small ones, those of a few blocks, and what the format allows.
-  const std::uint32_t longest = most < 192 ? 1U + most : most < 255 ? most * 64U : 134217704U;
+  const std::uint32_t longest = longest_record(most);
   const auto framing = how % 2 == 0 ? tool::Framing::frames : tool::Framing::lines;
   Cut cut =
       framing == tool::Framing::lines ? cut_lines(stream, longest) : cut_frames(stream, longest);

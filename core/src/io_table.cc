@@ -42,6 +42,7 @@ IoTable::InFlight IoTable::oldest() const {
   for (const Slot& slot : slots_) {
     if (slot.busy && (oldest == nullptr || slot.number < oldest->number)) oldest = &slot;
   }
+  SEQWAL_CHECK(oldest != nullptr);
   return {.purpose = oldest->purpose, .since = oldest->since};
 }
 

@@ -295,16 +295,14 @@ Result<Offset> Log::Impl::resume(const ResumeOptions& options) {
     return fail(ErrorCode::io_error, "cannot write both headers: the log is not resumed", os_error);
   }
   if (auto ok = cut_tail(device_, geometry_, cut); !ok) return std::unexpected(ok.error());
-
   header.node_id = options.node_id.value_or(header.node_id);
   header.epoch = options.epoch.value_or(header.epoch);
   header.window_bytes = std::clamp(header.window_bytes, wanted_window(), geometry_.section_bytes());
   headers_.want(header);
   headers_.want_evidence(
       {.lineage = lineage, .flags = HeaderEvidence::kResumed, .watermark = tail_->end});
-  const auto written =
-      write_headers("cannot write both headers: the log may or may not be resumed");
-  if (!written) return std::unexpected(written.error());
+  if (auto ok = write_headers("cannot write both headers: the log may or may not be resumed"); !ok)
+    return std::unexpected(ok.error());
   run_from(tail_->end, false);
   emit({.kind = EventKind::resumed, .offset = end_});
   return end_;
@@ -326,8 +324,9 @@ Result<Offset> Log::Impl::reset(const ResetOptions& options) {
   headers_.want(header);
   headers_.want_trim(TrimTarget::before(start));
   headers_.want_evidence({.lineage = next_lineage(), .flags = 0, .watermark = start});
-  const auto written = write_headers("cannot write both headers: the log may or may not be reset");
-  if (!written) return std::unexpected(written.error());
+  if (auto ok = write_headers("cannot write both headers: the log may or may not be reset"); !ok) {
+    return std::unexpected(ok.error());
+  }
   run_from(start, true);
   emit({.kind = EventKind::reset, .offset = start});
   return start;

@@ -141,7 +141,6 @@ void RecoveryRules::met_nothing(const Parsed& parsed, Proof proof) {
   switch (verdict_) {
     case Verdict::fill:
     case Verdict::marker:
-      return;
     case Verdict::presumed:
       return;
     case Verdict::jump:

@@ -75,7 +75,7 @@ void ImageDevice::accept(const IoRequest& request) {
   pending_.push_back(pending);
 }
 
-// A failed read leaves rubbish behind.
+// What a failed read leaves behind is not to be believed, least of all when it looks well.
 int ImageDevice::transfer(const Pending& pending) const {
   int os_error = 0;
   std::uint64_t position = pending.position.value;
@@ -86,7 +86,9 @@ int ImageDevice::transfer(const Pending& pending) const {
          block * kBlockBytes < position + segment.length_bytes; ++block) {
       if (block < image_.unreadable.size() && image_.unreadable[block]) os_error = EIO;
     }
-    if (os_error != 0) std::memset(segment.data, 0xA5, segment.length_bytes);
+    if (os_error != 0 && !image_.errors_keep_bytes) {
+      std::memset(segment.data, 0xA5, segment.length_bytes);
+    }
     position += segment.length_bytes;
   }
   return os_error;

@@ -17,8 +17,10 @@ struct HostileImage {
   std::span<const std::byte> bytes;  // of the whole device
   std::vector<bool> unreadable;      // by block of 4096 bytes
   DeviceLimits limits;
-  bool last_first = false;  // which of the reads in flight completes first
+  bool last_first = false;         // which of the reads in flight completes first
+  bool errors_keep_bytes = false;  // a failed read leaves rubbish, or all that it was asked for
   RecoveryOptions options;
+  std::uint32_t frugal_mode = 0;  // in which mode it also reads with as little memory as possible
 };
 
 // Memory for images: zero where nobody wrote, and what nobody touched costs nothing.

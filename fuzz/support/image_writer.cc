@@ -92,36 +92,51 @@ class Writer {
   void operate() {
     switch (bytes_.u8() % 16) {
       case 0:
+        lay(1 + bytes_.u8());
+        break;
       case 1:
-        return lay(1 + bytes_.u8());
+        lay_padding();
+        break;
       case 2:
       case 3:
-        return lay(1 + bytes_.u16());
-      case 4:  // around what is left of a block, and of two
-        return lay(kBlock * (1 + bytes_.u8() % 2) - cursor_ % kBlock - 2 * kHeader +
-                   bytes_.u8() % 64);
+        lay(1 + bytes_.u16());
+        break;
+      case 4:
+        lay_around_a_block();
+        break;
       case 5:  // the block write ends
-        return seek(plus(cursor_, kBlock - 1) / kBlock * kBlock);
+        seek(plus(cursor_, kBlock - 1) / kBlock * kBlock);
+        break;
       case 6:  // a lost block write
-        return seek(plus(cursor_ / kBlock * kBlock, (1 + bytes_.u8() % 8) * kBlock));
+        seek(plus(cursor_ / kBlock * kBlock, (1 + bytes_.u8() % 8) * kBlock));
+        break;
       case 7:
-        return jump();
+        jump();
+        break;
       case 8:
-        return lay_torn();
+        lay_torn();
+        break;
       case 9:  // anywhere within two cycles from the start
-        return seek(plus(start_, bytes_.u16() * std::int64_t{64} % (2 * section_)));
+        seek(plus(start_, bytes_.u16() * std::int64_t{64} % (2 * section_)));
+        break;
       case 10:  // back
-        return seek(cursor_ - bytes_.u16());
+        seek(cursor_ - bytes_.u16());
+        break;
       case 11:
-        return flip();
+        flip();
+        break;
       case 12:
-        return put_raw();
+        put_raw();
+        break;
       case 13:
-        return fail_block();
+        fail_block();
+        break;
       case 14:
-        return lay_stale();
+        lay_stale();
+        break;
       default:
-        return seal();
+        seal();
+        break;
     }
   }
 
@@ -156,6 +171,13 @@ class Writer {
     seek(plus(cursor_, kHeader + length));
   }
 
+  // Ends a little before or behind the end of a block, or of the next one.
+  void lay_around_a_block() {
+    const std::int64_t blocks = 1 + bytes_.u8() % 2;
+    const std::int64_t more = bytes_.u8() % 64;
+    lay(kBlock * blocks - cursor_ % kBlock - 2 * kHeader + more);
+  }
+
   // A sound header, and not the body that it promises.
   void lay_torn() {
     const std::int64_t left = geometry_.left_in_cycle({cursor_}) - kHeader;
@@ -170,7 +192,7 @@ class Writer {
     put_header(cursor_, {.kind = kind >= 224 ? RecordKind::padding : RecordKind::data,
                          .body_length_bytes = static_cast<std::uint32_t>(length),
                          .offset = {cursor_},
-                         .body_checksum = kind >= 240 ? 0U : 0x01020304U});
+                         .body_checksum = 0x01020304U});
     if (length > 0 && length <= left) records_.push_back({cursor_, length});
     seek(cursor_ + kHeader);
   }
@@ -178,13 +200,28 @@ class Writer {
   // To the next cycle, in version 1 over a padding record.
   void jump() {
     const std::int64_t left = geometry_.left_in_cycle({cursor_});
-    if (version1_ && left >= kHeader) {
-      put_header(cursor_, {.kind = RecordKind::padding,
-                           .body_length_bytes = static_cast<std::uint32_t>(left - kHeader),
-                           .offset = {cursor_},
-                           .body_checksum = 0});
-    }
+    if (version1_) put_padding(left - kHeader);
     seek(plus(cursor_, left));
+  }
+
+  void put_padding(std::int64_t length) {
+    if (length < 0) return;
+    put_header(cursor_, {.kind = RecordKind::padding,
+                         .body_length_bytes = static_cast<std::uint32_t>(length),
+                         .offset = {cursor_},
+                         .body_checksum = 0});
+  }
+
+  // Sound but for its length: whoever believes it goes on at its end, or far behind it.
+  void lay_padding() {
+    const std::uint8_t kind = bytes_.u8();
+    const std::int64_t left = geometry_.left_in_cycle({cursor_}) - kHeader;
+    std::int64_t length = kind;
+    if (kind % 4 == 1) length = kBlock * (1 + kind / 4 % 8) - kHeader;
+    if (kind % 4 == 2) length = left + section_;
+    if (kind % 4 == 3) length = left + kind / 4 % 3 - 1;
+    put_padding(length);
+    seek(kind % 4 < 2 ? plus(cursor_, kHeader + length) : plus(cursor_, kHeader));
   }
 
   // Sound, but of the cycle before.
@@ -287,7 +324,8 @@ class Writer {
     for (std::uint32_t slot = 0; slot < kHeaderSlots; ++slot) {
       WalHeader mine = header;
       if (slot == 1) {
-        mine.stamp += bits / 4 % 4 == 1 ? 1 : bits / 4 % 4 == 2 ? -1 : 0;
+        if (bits / 4 % 4 == 1) ++mine.stamp;
+        if (bits / 4 % 4 == 2) --mine.stamp;
         if (bits / 16 % 2 == 1) mine.trim = {start_ - 1};
         if (bits / 32 % 8 == 7) mine.version = FormatVersion::v1;
       }
@@ -330,10 +368,12 @@ HostileImage read_shape(ByteReader& bytes, const ImageMemory& memory) {
   image.limits.block_bytes = device / 32 % 2 == 0 ? 512 : 4096;
   image.limits.buffer_alignment_bytes = image.limits.block_bytes;
   image.last_first = device / 64 % 2 == 1;
+  image.errors_keep_bytes = device / 128 == 1;
   image.options.read_ahead_bytes =
       std::array<std::uint32_t, 8>{65536, 16384, 4096, 8192, 131072, 1, 65536, 4U << 20U}.at(
           reading % 8);
   image.options.reads_in_flight = reading / 8 % 8;
+  image.frugal_mode = reading / 64;
   image.bytes = memory.first(image.limits.size_bytes);
   image.unreadable.assign(image.limits.size_bytes / kBlockBytes, false);
   return image;

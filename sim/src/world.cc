@@ -619,8 +619,7 @@ void Run::serve(Log& log, SimDevice& device) {
       --working;
     });
   }
-  bool told = false;
-  while (!log.finished()) {
+  for (bool told = false; !log.finished();) {
     if (dead_ && !std::exchange(told, true)) log.close();
     const Nanoseconds until = log.poll(scheduler_.now());
     check_deadline(log);
@@ -628,7 +627,8 @@ void Run::serve(Log& log, SimDevice& device) {
   }
   if (disk_.in_flight() > 0) leave_hanging(log, device);
   (void)log.poll(scheduler_.now());  // what a dead device gives back
-  for (Nanoseconds nap = kStepTime; working > 0; nap *= 2) scheduler_.sleep(nap);
+  const auto is_working = [&working] { return working > 0; };
+  for (Nanoseconds nap = kStepTime; is_working(); nap *= 2) scheduler_.sleep(nap);
   workload_ = nullptr;
   if (dead_) return;
   if (gave_up_ && (log.durable() != durable_then_ || log.trimmed() != trimmed_then_)) {
