@@ -116,7 +116,7 @@ void RecoveryRules::end_gap(const Parsed& parsed) {
   if (gap.is_known) {
     hole_ = OffsetRange{gap.begin, parsed.offset};
   } else if (reading_ == ReadingKind::prefix) {
-    if (looks_like_jump(parsed)) return;
+    if (looks_like_jump(gap, parsed)) return;
     hole_ = OffsetRange{gap.begin, parsed.offset};
     done_ = gap.begin >= watermark_;  // a hole: the contiguous prefix ended before it
   } else {
@@ -194,10 +194,10 @@ void RecoveryRules::finish() {
 
 // Without further evidence: the record stands at the start of the next cycle, and would not have
 // fitted into what was left of the one before.
-bool RecoveryRules::looks_like_jump(const Parsed& parsed) const {
+bool RecoveryRules::looks_like_jump(const Gap& gap, const Parsed& parsed) const {
   return geometry_.position_in_section(parsed.offset) == 0 &&
-         geometry_.next_cycle(gap_->begin) == parsed.offset &&
-         parsed.end - parsed.offset > geometry_.left_in_cycle(gap_->begin);
+         geometry_.next_cycle(gap.begin) == parsed.offset &&
+         parsed.end - parsed.offset > geometry_.left_in_cycle(gap.begin);
 }
 
 }  // namespace seqwal

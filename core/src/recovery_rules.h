@@ -80,7 +80,7 @@ class RecoveryRules {
   void end_gap(const Parsed& parsed);
   void finish();
   [[nodiscard]] Place place(const Parsed& parsed) const;
-  [[nodiscard]] bool looks_like_jump(const Parsed& parsed) const;
+  [[nodiscard]] bool looks_like_jump(const Gap& gap, const Parsed& parsed) const;
   [[nodiscard]] bool out_of_window() const;
 
   const Geometry geometry_;
