@@ -248,7 +248,7 @@ class Recovery::Impl {
     report_.watermark = rules_.watermark();
     report_.tail = rules_.tail();
     report_.tail.gap_incarnation = gap_incarnation_;
-    std::erase_if(broken_fills_, [&](const auto& fill) { return fill.begin >= report_.tail.end; });
+    std::erase_if(broken_fills_, [&](const auto& fill) { return fill.begin > report_.tail.end; });
     report_.tail.broken_fills = std::move(broken_fills_);
     for (const OffsetRange& range : rules_.missing()) {
       (range.begin < rules_.watermark() ? report_.damage : report_.holes).push_back(range);
