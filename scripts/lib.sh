@@ -61,19 +61,22 @@ build_preset() {
 }
 
 failed_stages=()
+stage_logs="$(mktemp -d)"
+trap 'rm -rf "$stage_logs"' EXIT
 
 # stage NAME COMMAND...: runs it with `set -e` in force, prints how long it took, and remembers a failure.
 # Always succeeds, so that the stages after it run too; stages_passed tells at the end.
 stage() {
   local name="$1" started=$SECONDS status=0
+  local log="$stage_logs/${name//\//-}"
   shift
   printf -- '-- stage %s\n' "$name"
   set +e
   (
     set -e
     "$@"
-  )
-  status=$?
+  ) 2>&1 | tee "$log"
+  status=${PIPESTATUS[0]}
   set -e
   printf '== stage %s: %d s%s\n' "$name" $((SECONDS - started)) "$( ((status)) && echo " (failed: $status)")"
   if ((status)); then
@@ -81,9 +84,14 @@ stage() {
   fi
 }
 
+# The end of what a failed stage said is said again: the stages after it have pushed it out of sight.
 stages_passed() {
-  if ((${#failed_stages[@]})); then
-    printf 'failed: %s\n' "${failed_stages[*]}"
-    return 1
-  fi
+  ((${#failed_stages[@]})) || return 0
+  local name
+  for name in "${failed_stages[@]}"; do
+    printf -- '-- stage %s ended with\n' "$name"
+    tail -n 60 "$stage_logs/${name//\//-}"
+  done
+  printf 'failed: %s\n' "${failed_stages[*]}"
+  return 1
 }
