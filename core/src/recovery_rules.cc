@@ -36,7 +36,8 @@ RecoveryRules::RecoveryRules(const Geometry& geometry, const WalHeader& header, 
       window_bytes_(std::clamp<std::int64_t>(header.window_bytes, 0, geometry.section_bytes())),
       // A block whose end is beyond what can be counted is no part of any log.
       end_(std::min(geometry.recovery_end(header.trim), round_down_to_block(kMaxOffset))),
-      next_{std::max<std::int64_t>(header.trim.value, 0)} {
+      next_{std::max<std::int64_t>(header.trim.value, 0)},
+      done_(next_ >= end_) {
   tail_.end = saturating_add(trim_, 1);
 }
 

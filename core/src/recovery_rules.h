@@ -101,7 +101,7 @@ class RecoveryRules {
   RecoveredTail tail_;
   bool tail_is_final_ = false;
   Verdict verdict_ = Verdict::impossible;
-  bool done_ = false;
+  bool done_;  // from the beginning, where the trim offset leaves nothing to count
 };
 
 }  // namespace seqwal

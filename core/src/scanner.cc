@@ -107,8 +107,10 @@ void Scanner::drop_before(Offset offset) {
 
 // Keeps reads in flight: up to `needed` in any case, beyond it as far as read-ahead may go.
 void Scanner::issue_until(Offset needed) {
+  // Whole chunks: the last one does not begin where it would end too far ahead.
+  const std::int64_t furthest_begin = std::int64_t{read_ahead_bytes_} - chunk_bytes_ + kBlockBytes;
   const Offset ahead =
-      std::min(bound_, saturating_add(round_down_to_block(needed), read_ahead_bytes_));
+      std::min(bound_, saturating_add(round_down_to_block(needed), furthest_begin));
   const Offset target = std::min(std::max(needed, ahead), end_);
   while (next_read_ < target && !free_buffers_.empty()) {
     if (!issue_one(std::max(bound_, needed))) break;
@@ -182,8 +184,10 @@ Result<std::vector<Offset>> Scanner::peek(Offset begin, std::span<std::byte> int
       at = at + static_cast<std::int64_t>(count);
       continue;
     }
+    // In one request, so that what is read before an error is counted.
+    const Offset furthest = std::min(end, saturating_add(at, chunk_bytes_));
     Offset upto = at + kBlockBytes;
-    while (upto < end && held(upto) == nullptr) upto = upto + kBlockBytes;
+    while (upto < furthest && held(upto) == nullptr) upto = upto + kBlockBytes;
     const auto ok = read_aside(at, rest.first(static_cast<std::size_t>(upto - at)), bad_blocks);
     if (!ok) return std::unexpected(ok.error());
     at = upto;

@@ -39,7 +39,7 @@ std::optional<BlockEvidence> Witness::at_end(std::span<const std::byte> block, O
 
 Result<void> Witness::look(Offset from, Offset to) {
   from = std::max(from, looked_at_.end);
-  to = std::min(to, end_);
+  to = round_up_to_block(std::min(to, end_));
   if (from >= to) return {};
   if (auto ok = examine_range(from, to); !ok) return ok;
   if (from > looked_at_.end) looked_at_.begin = from;
@@ -76,31 +76,37 @@ void Witness::examine(std::span<const std::byte> block, Offset begin) {
 
 Result<std::optional<BlockEvidence>> Witness::beginning_at(Offset begin) {
   if (begin >= end_) return std::nullopt;
-  // It may end behind what was looked at.
-  const Offset furthest = std::min(end_, saturating_add(begin, geometry_.left_in_cycle(begin)));
-  if (begin < looked_at_.begin || furthest > looked_at_.end) {
-    if (auto ok = examine_block_write(begin); !ok) return std::unexpected(ok.error());
-  }
+  if (auto ok = examine_block_write(begin); !ok) return std::unexpected(ok.error());
   const auto after = block_writes_.upper_bound(begin.value);
   if (after == block_writes_.end() || after->second.begin != begin) return std::nullopt;
   return after->second;
 }
 
+// As far as it may reach behind what was looked at.
 Result<void> Witness::examine_block_write(Offset begin) {
+  const Offset furthest = std::min(end_, saturating_add(begin, geometry_.left_in_cycle(begin)));
+  if (begin >= looked_at_.begin && furthest <= looked_at_.end) return {};
   if (auto ok = examine_range(begin, begin + kBlockBytes); !ok) return ok;
   Offset from = begin + kBlockBytes;
-  Offset to = begin + kSoftLimitBytes;
+  Offset to = saturating_add(begin, kSoftLimitBytes);
   // A longer one holds one record, whose header says where it ends.
   const auto header = decode_record_header(
       std::span<const std::byte>(buffer_.span()).first<kRecordHeaderBytes>(), begin);
   const std::int64_t length =
       header ? std::int64_t{kRecordHeaderBytes} + header->body_length_bytes : 0;
   if (length > kSoftLimitBytes) {
-    to = round_up_to_block(begin + length);
+    to = saturating_add(begin, round_up_to_block(length));
     from = to - kBlockBytes;
   }
-  to = std::min({to, end_, saturating_add(begin, geometry_.left_in_cycle(begin))});
-  return examine_range(from, to);
+  to = std::min(to, furthest);
+  // Block writes one after the other are asked about: most of this was seen for the one before.
+  for (const OffsetRange& seen : {looked_at_, seen_aside_, looked_at_}) {
+    if (from >= seen.begin && from < seen.end) from = seen.end;
+  }
+  if (from >= to) return {};
+  if (auto ok = examine_range(from, to); !ok) return ok;
+  seen_aside_ = {from == seen_aside_.end ? seen_aside_.begin : from, to};
+  return {};
 }
 
 std::optional<BlockEvidence> Witness::holding(Offset offset) const {
@@ -111,7 +117,7 @@ std::optional<BlockEvidence> Witness::holding(Offset offset) const {
 
 std::uint64_t Witness::older_than(std::uint32_t incarnation, Offset offset) const {
   return static_cast<std::uint64_t>(std::count_if(
-      block_writes_.lower_bound(offset.value + 1), block_writes_.end(), [&](const auto& entry) {
+      block_writes_.upper_bound(offset.value), block_writes_.end(), [&](const auto& entry) {
         return entry.second.begin >= offset && entry.second.lineage.incarnation < incarnation;
       }));
 }

@@ -64,6 +64,7 @@ class Witness {
   const std::int64_t window_bytes_;  // the greater one of both slots
   Offset watermark_ = kNoOffset;
   OffsetRange looked_at_{kNoOffset, kNoOffset};
+  OffsetRange seen_aside_{kNoOffset, kNoOffset};  // the last block writes asked about, beyond it
   std::map<std::int64_t, BlockEvidence> block_writes_;  // by their end
   AlignedBuffer buffer_;
 };
