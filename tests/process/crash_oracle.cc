@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace seqwal::process {
 namespace {
 
@@ -103,6 +105,14 @@ std::string RecordSource::record(std::uint64_t index) const {
 std::optional<std::string> complaint(const Life& life, const RecordSource& source,
                                      const std::vector<Recovered>& found) {
   if (life.acknowledged.empty() && found == life.before) return std::nullopt;
+  if (life.resumes) {
+    const auto [kept, rest] = std::ranges::mismatch(life.before, found);
+    if (kept != life.before.end()) return fmt::format("the record at {} is gone", kept->offset);
+    Life mine = life;
+    mine.resumes = false;
+    mine.contiguous = true;
+    return complaint(mine, source, {rest, found.end()});
+  }
   if (auto wrong = complain_about_acknowledged(life, found)) return wrong;
   return complain_about_bodies(life, source, found);
 }

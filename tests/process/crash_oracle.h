@@ -41,11 +41,12 @@ struct Life {
   std::uint64_t offered = 0;               // records that it may have read, from index 0
   std::vector<std::int64_t> acknowledged;  // offsets, in the order they came
   bool contiguous = false;                 // format 1: no record after one that is missing
+  bool resumes = false;                    // it kept what the log held, and did not discard it
   std::vector<Recovered> before;           // what the log held when it started
 };
 
 // Nothing when `found` keeps every promise, else what is wrong. A writer that was killed before it
-// acknowledged anything may have left everything as it was.
+// acknowledged anything may have left everything as it was; one that resumes leaves it in any case.
 [[nodiscard]] std::optional<std::string> complaint(const Life& life, const RecordSource& source,
                                                    const std::vector<Recovered>& found);
 

@@ -39,6 +39,19 @@ TEST_F(CrashOracle, MissesAnAcknowledgedRecordInTheMiddle) {
   EXPECT_FALSE(content());
 }
 
+TEST_F(CrashOracle, ExpectsFromAResumeWhatWasThere) {
+  life_.resumes = true;
+  life_.before = {{-500, "kept"}};
+  EXPECT_FALSE(content()) << "it is not there";
+  found_.insert(found_.begin(), life_.before[0]);
+  EXPECT_TRUE(content());
+  found_.pop_back();
+  found_.back().offset += 1;
+  EXPECT_TRUE(content()) << "nobody was told of that one";
+  found_[4].offset += 1;
+  EXPECT_FALSE(content());
+}
+
 TEST_F(CrashOracle, NoticesAChangedByte) {
   found_[2].body[0] ^= 1;
   EXPECT_FALSE(content());

@@ -1,5 +1,6 @@
 // Real processes, killed: whatever `append --acks` acknowledged is recovered, byte for byte, in
-// order, at its offset; and nothing is recovered that was not appended.
+// order, at its offset; and nothing is recovered that was not appended. Each writer either discards
+// what the one before left, or resumes it.
 //
 // The moments of the kills are not reproducible, the records are: a failure prints the seed, and
 // leaves the log as it was found beside its name.
@@ -82,11 +83,13 @@ struct Moment {
   microseconds time{0};
 };
 
+enum class Start { reset, resume };
+
 class CrashTest : public ToolTest {
  protected:
   static int kills_wanted() {
     const char* const is_long = std::getenv("SEQWAL_LONG");
-    return is_long != nullptr && std::string(is_long) == "1" ? 250 : 50;
+    return is_long != nullptr && std::string(is_long) == "1" ? 250 : 25;
   }
 
   void SetUp() override {
@@ -98,7 +101,8 @@ class CrashTest : public ToolTest {
     random_.seed(seed_);
   }
 
-  void kill_again_and_again(const char* where) {
+  void kill_again_and_again(const char* where, Start start) {
+    start_ = start;
     const int kills_per_setting = kills_wanted() / static_cast<int>(kSettings.size());
     Totals totals;
     for (const Setting& setting : kSettings) {
@@ -114,9 +118,10 @@ class CrashTest : public ToolTest {
       ASSERT_EQ(totals.kills, target) << "most writers were done before they were killed";
     }
     fmt::print(
-        "{}: {} kills ({} of them before the first acknowledgement), {} records "
+        "{}, {}: {} kills ({} of them before the first acknowledgement), {} records "
         "acknowledged, {} recovered beyond them, none lost, none foreign\n",
-        where, totals.kills, totals.killed_unacknowledged, totals.acknowledged, totals.beyond);
+        where, start == Start::reset ? "reset" : "resumed", totals.kills,
+        totals.killed_unacknowledged, totals.acknowledged, totals.beyond);
   }
 
  private:
@@ -124,6 +129,8 @@ class CrashTest : public ToolTest {
     const RecordSource source(random_(), setting.mix);
     Life life;
     life.contiguous = std::string(setting.format) == "1";
+    life.resumes = start_ == Start::resume;
+    if (life.resumes) ASSERT_NO_FATAL_FAILURE(make_room(setting));
     life.before = std::exchange(found_, {});
     const bool killed = run_writer(setting, source, life);
     ASSERT_NO_FATAL_FAILURE(read_back());
@@ -135,7 +142,24 @@ class CrashTest : public ToolTest {
     totals.killed_unacknowledged += killed && life.acknowledged.empty() ? 1 : 0;
     totals.acknowledged += life.acknowledged.size();
     const bool anew = !life.acknowledged.empty() || found_ != life.before;
-    if (anew) totals.beyond += found_.size() - life.acknowledged.size();
+    if (anew) {
+      totals.beyond +=
+          found_.size() - life.acknowledged.size() - (life.resumes ? life.before.size() : 0);
+    }
+  }
+
+  // A log that is resumed fills up: most of it is trimmed before there would be no room for another
+  // writer.
+  void make_room(const Setting& setting) {
+    std::size_t held_bytes = 0;
+    for (const Recovered& record : found_) held_bytes += record.body.size();
+    if (held_bytes < setting.offered_bytes / 4) return;
+    const std::size_t last = found_.size() - 1 - found_.size() / 8;
+    const std::vector<Recovered> kept(found_.begin() + static_cast<std::ptrdiff_t>(last) + 1,
+                                      found_.end());
+    ASSERT_THAT(run("trim", {fmt::format("{}", found_[last].offset)}), Exits(0));
+    ASSERT_NO_FATAL_FAILURE(read_back());
+    ASSERT_TRUE(found_ == kept) << "a trim changed what is left";
   }
 
   // Half of the moments lie anywhere in the life of a writer, half in its first milliseconds, where
@@ -158,8 +182,9 @@ class CrashTest : public ToolTest {
   bool run_writer(const Setting& setting, const RecordSource& source, Life& life) {
     const Moment moment = draw_moment(setting);
     const auto deadline = Clock::now() + moment.time;
-    RunningTool tool({"append", log(), "--frames", "--acks", "--reset", "--device", setting.device},
-                     {});
+    Arguments arguments = {"append", log(), "--frames", "--acks", "--device", setting.device};
+    if (start_ == Start::reset) arguments.emplace_back("--reset");
+    RunningTool tool(arguments, {});
     std::string pending;
     std::size_t pending_sent = 0;
     std::size_t offered_bytes = 0;
@@ -219,9 +244,13 @@ class CrashTest : public ToolTest {
   // Fills found_: offsets from one run of recover, bodies from another.
   void read_back() {
     found_.clear();
-    const Outcome framed = run("recover", {"--frames"});
+    Arguments how = {"--frames"};
+    // What a resume keeps is the prefix.
+    if (start_ == Start::resume) how.emplace_back("--prefix");
+    const Outcome framed = run("recover", how);
     ASSERT_THAT(framed, Exits(0));
-    const Outcome listed = run("recover", {"--json"});
+    how.front() = "--json";
+    const Outcome listed = run("recover", how);
     ASSERT_THAT(listed, Exits(0));
     const std::vector<std::string> lines = lines_of(listed.out);
     std::vector<std::string> bodies = unframe(framed.out);
@@ -244,19 +273,29 @@ class CrashTest : public ToolTest {
   }
 
   static constexpr std::size_t kPendingBytes = std::size_t{1} << 18U;
+  Start start_ = Start::reset;
   std::uint64_t seed_ = 0;
   std::mt19937_64 random_;
   std::vector<Recovered> found_;  // what the log held when it was last read
 };
 
-TEST_F(CrashTest, EverythingAcknowledgedSurvivesAKillOnAFile) { kill_again_and_again("file"); }
+class CrashTestStarting : public CrashTest, public testing::WithParamInterface<Start> {};
 
-TEST_F(CrashTest, EverythingAcknowledgedSurvivesAKillOnALoopDevice) {
+INSTANTIATE_TEST_SUITE_P(By, CrashTestStarting, testing::Values(Start::reset, Start::resume),
+                         [](const auto& test) {
+                           return test.param == Start::reset ? "Reset" : "Resume";
+                         });
+
+TEST_P(CrashTestStarting, EverythingAcknowledgedSurvivesAKillOnAFile) {
+  kill_again_and_again("file", GetParam());
+}
+
+TEST_P(CrashTestStarting, EverythingAcknowledgedSurvivesAKillOnALoopDevice) {
   write_file(dir() / "backing", 64 * kMiB);
   auto attached = LoopDevice::attach(dir() / "backing");
   if (!attached) GTEST_SKIP() << "no loop device: " << attached.error();
   use(attached->path());
-  kill_again_and_again("loop device");
+  kill_again_and_again("loop device", GetParam());
 }
 
 }  // namespace
