@@ -107,6 +107,19 @@ TEST(Repository, DocumentsNameWhatExists) {
       [](const File& file) { return check_document(file.path, file.text, exists); });
 }
 
+TEST(Repository, DocumentsNameTestsThatThereAre) {
+  std::set<std::string> tests;
+  for (const File& file : files()) {
+    if (!file.is_cpp() || !file.path.starts_with("tests/")) continue;
+    for (std::string& test : tests_defined(file.text)) tests.insert(std::move(test));
+  }
+  expect_no_violation(
+      [](const File& file) {
+        return file.path == "docs/guarantees.md" || file.path == "docs/testing.md";
+      },
+      [&](const File& file) { return check_named_tests(file.path, file.text, tests); });
+}
+
 TEST(Repository, TextIsFreeOfTabsAndTrailingWhitespace) {
   expect_no_violation([](const File& file) { return file.is_text(); },
                       [](const File& file) { return check_whitespace(file.path, file.text); });
@@ -309,6 +322,15 @@ TEST(RepositoryChecks, DeadLinksAndStaleNamesAreFound) {
                   "docs/page.md:2: stale file name: core/src/log.cc",
                   "docs/page.md:2: stale file name: scripts/gone",
                   "docs/page.md:3: stale file name: docs/missing.md"));
+}
+
+TEST(RepositoryChecks, TestsThatAreNotThereAreFound) {
+  constexpr std::string_view kTests =
+      "TEST(One, First) {}\nTEST_P(One,\n       Second) {}\n// TEST(One, Third)\n";
+  EXPECT_THAT(tests_defined(kTests), ElementsAre("One.First", "One.Second"));
+  EXPECT_THAT(check_named_tests("a.md", "One.First, .Second; `x.cc`\nOne.Second, .Third; Two.First",
+                                {"One.First", "One.Second"}),
+              ElementsAre("a.md:2: no such test: One.Third", "a.md:2: no such test: Two.First"));
 }
 
 TEST(RepositoryChecks, BadWhitespaceIsFound) {

@@ -408,6 +408,36 @@ Violations check_document(std::string_view path, std::string_view text,
   return found;
 }
 
+std::vector<std::string> tests_defined(std::string_view text) {
+  static const std::regex test(
+      R"((?:^|\n)(?:TEST|TEST_P|TEST_F|RC_GTEST_PROP)\(\s*(\w+),\s*(\w+))");
+  const std::string code(text);
+  std::vector<std::string> found;
+  for (std::sregex_iterator match(code.begin(), code.end(), test), end; match != end; ++match) {
+    found.push_back(fmt::format("{}.{}", (*match)[1].str(), (*match)[2].str()));
+  }
+  return found;
+}
+
+Violations check_named_tests(std::string_view path, std::string_view text,
+                             const std::set<std::string>& tests) {
+  static const std::regex name(R"((\b[A-Z]\w*|[ ,])\.([A-Z]\w+))");
+  Violations found;
+  const std::vector<std::string> lines = lines_of(text);
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    std::string suite;
+    for (std::sregex_iterator match(lines[i].begin(), lines[i].end(), name), end; match != end;
+         ++match) {
+      if ((*match)[1].length() > 1) suite = (*match)[1];
+      const std::string test = fmt::format("{}.{}", suite, (*match)[2].str());
+      if (!tests.contains(test)) {
+        found.push_back(violation(path, i + 1, fmt::format("no such test: {}", test)));
+      }
+    }
+  }
+  return found;
+}
+
 Violations check_whitespace(std::string_view path, std::string_view text) {
   Violations found;
   const std::vector<std::string> lines = lines_of(text);

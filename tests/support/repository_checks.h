@@ -9,6 +9,7 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +37,13 @@ enum class Strip { comments, literals };
 // paths relative to the repository's root).
 [[nodiscard]] Violations check_document(std::string_view path, std::string_view text,
                                         const std::function<bool(const std::string&)>& exists);
+
+// The tests that a C++ file defines, as "Suite.Name".
+[[nodiscard]] std::vector<std::string> tests_defined(std::string_view text);
+
+// Markdown: a test that it names is one of `tests`. "Suite.One, .Another" names two of a suite.
+[[nodiscard]] Violations check_named_tests(std::string_view path, std::string_view text,
+                                           const std::set<std::string>& tests);
 
 // No tab, no trailing whitespace, no carriage return, a newline at the end.
 [[nodiscard]] Violations check_whitespace(std::string_view path, std::string_view text);
