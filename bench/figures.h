@@ -1,0 +1,36 @@
+// Figures: what a measurement of appends came to, with the names that seqwal-bench prints.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "bench/counting_device.h"
+#include "bench/meter.h"
+
+namespace seqwal::bench {
+
+using Json = nlohmann::ordered_json;
+
+struct Figures {
+  std::uint64_t record_bytes = 0;
+  double seconds = 0;  // for which was counted
+  double cpu_s = 0;    // that the process used meanwhile, all threads; 0 in virtual time
+  WriteCount written;  // by the device meanwhile, headers included
+  Tally tally;
+
+  [[nodiscard]] std::uint64_t records() const { return tally.latencies.count(); }
+  [[nodiscard]] double records_per_second() const;
+};
+
+// Adds records, rec_s, mib_s, p50_us, …, failed.
+void add_figures(Json& object, const Figures& figures);
+// Two lines for people.
+[[nodiscard]] std::string to_text(const Figures& figures);
+
+// Rounded to so many decimals, so that nobody reads more into a number than it tells.
+[[nodiscard]] double rounded(double value, int decimals);
+// a / b, and 0 where there is nothing to divide by.
+[[nodiscard]] double ratio(double a, double b);
+
+}  // namespace seqwal::bench

@@ -1,0 +1,81 @@
+#include "bench/target.h"
+
+#include <utility>
+
+#include "bench/baseline/parallel_log.h"
+
+namespace seqwal::bench {
+namespace {
+
+class OrderedTarget final : public Target {
+ public:
+  explicit OrderedTarget(std::unique_ptr<Log> log) : log_(std::move(log)) {}
+
+  Result<Offset> append(std::span<const std::byte> body, AppendCallback callback) override {
+    return log_->append(body, std::move(callback));
+  }
+  Result<void> trim(Offset offset) override { return log_->trim(offset); }
+  Offset durable() const override { return log_->durable(); }
+  Nanoseconds poll(Nanoseconds now) override { return log_->poll(now); }
+  bool finished() const override { return log_->finished(); }
+  void close() override { log_->close(); }
+
+ private:
+  std::unique_ptr<Log> log_;
+};
+
+class ParallelTarget final : public Target {
+ public:
+  explicit ParallelTarget(std::unique_ptr<ParallelLog> log) : log_(std::move(log)) {}
+
+  Result<Offset> append(std::span<const std::byte> body, AppendCallback callback) override {
+    return log_->append(body, std::move(callback));
+  }
+  Result<void> trim(Offset offset) override { return log_->trim(offset); }
+  Offset durable() const override { return log_->durable(); }
+  Nanoseconds poll(Nanoseconds now) override { return log_->poll(now); }
+  bool finished() const override { return log_->finished(); }
+  void close() override { log_->close(); }
+
+ private:
+  std::unique_ptr<ParallelLog> log_;
+};
+
+Result<std::unique_ptr<Target>> open_ordered(Device& device, Host& host,
+                                             const TargetOptions& options) {
+  auto log = Log::open(device, host, log_options(options));
+  if (!log) return std::unexpected(std::move(log.error()));
+  // Nobody wants what an earlier measurement left, whole or not.
+  const auto recovered =
+      (*log)->recover([](const RecoveredRecord&) { return true; }, {.salvage = true});
+  if (!recovered) return std::unexpected(recovered.error());
+  if (const auto start = (*log)->reset(); !start) return std::unexpected(start.error());
+  return std::make_unique<OrderedTarget>(std::move(*log));
+}
+
+Result<std::unique_ptr<Target>> open_parallel(Device& device, Host& host,
+                                              const TargetOptions& options) {
+  auto log = ParallelLog::open(device, host,
+                               {.durability = options.durability,
+                                .writes_per_second = options.iops,
+                                .bytes_per_second = options.bandwidth});
+  if (!log) return std::unexpected(std::move(log.error()));
+  return std::make_unique<ParallelTarget>(std::move(*log));
+}
+
+}  // namespace
+
+LogOptions log_options(const TargetOptions& options) {
+  LogOptions log;
+  log.durability = options.durability;
+  if (options.depth != 0) log.depth = options.depth;
+  return log;
+}
+
+Result<std::unique_ptr<Target>> open_target(Device& device, Host& host,
+                                            const TargetOptions& options) {
+  return options.acks == Acks::ordered ? open_ordered(device, host, options)
+                                       : open_parallel(device, host, options);
+}
+
+}  // namespace seqwal::bench

@@ -1,0 +1,72 @@
+#include "bench/write_options.h"
+
+#include <limits>
+#include <map>
+#include <string>
+
+namespace seqwal::bench {
+namespace {
+
+const std::map<std::string, Acks>& acks_by_name() {
+  static const std::map<std::string, Acks> names = {{"ordered", Acks::ordered},
+                                                    {"parallel", Acks::parallel}};
+  return names;
+}
+
+}  // namespace
+
+const char* name_of(Acks acks) { return acks == Acks::ordered ? "ordered" : "parallel"; }
+
+void add_setting(Json& object, const WriteOptions& options) {
+  object["acks"] = name_of(options.target.acks);
+  object["clients"] = options.blocking ? "blocking" : "callback";
+  object["concurrency"] = options.clients.clients;
+  object["pipeline"] = options.clients.pipeline;
+  object["record_size"] = options.clients.record_bytes;
+  object["seconds"] = options.seconds;
+  object["iops"] = options.target.iops;
+  object["bandwidth"] = options.target.bandwidth;
+  object["depth"] = options.target.depth;
+}
+
+void add_acks_option(CLI::App& command, Acks& acks) {
+  command
+      .add_option_function<std::string>(
+          "--acks", [&acks](const std::string& text) { acks = acks_by_name().at(text); },
+          "ordered (default): the log; parallel: the baseline, whose callbacks run as blocks "
+          "complete")
+      ->check(CLI::IsMember({"ordered", "parallel"}));
+}
+
+void add_write_options(CLI::App& command, WriteOptions& options) {
+  tool::add_log_flags(command, options.scratch.log);
+  tool::add_size_option(command, "--capacity", options.scratch.capacity_bytes,
+                        "Bytes of the whole log, a multiple of 4096 (default: of the log that "
+                        "stands there, else 1GiB)");
+  command.add_flag("--force", options.scratch.force, "Overwrite whatever stands there");
+  command.add_option("--concurrency", options.clients.clients, "Clients (default 8)")
+      ->check(CLI::Range(1U, 65536U));
+  command
+      .add_option("--pipeline", options.clients.pipeline, "Appends in flight of each (default 1)")
+      ->check(CLI::Range(1U, 65536U));
+  tool::add_size_option(command, "--record-size", options.clients.record_bytes,
+                        "Bytes of a record's body (default 1KiB)")
+      ->check([](const std::string& text) {
+        const auto size = tool::parse_size(text);
+        return size && *size == 0 ? "a record has at least one byte" : std::string();
+      });
+  command.add_option("--seconds", options.seconds, "For how long to measure (default 5)")
+      ->check(CLI::Range(0.01, 86400.0));
+  command.add_option("--warmup", options.warmup_s, "For how long not to, before that (default 1)")
+      ->check(CLI::Range(0.0, 86400.0));
+  command.add_option("--iops", options.target.iops, "Stay below so many writes a second")
+      ->check(CLI::Range(1, 1'000'000'000));
+  tool::add_size_option(command, "--bandwidth", options.target.bandwidth,
+                        "Stay below so many bytes a second");
+  command.add_option("--depth", options.target.depth, "Block writes in flight")
+      ->check(CLI::Range(1U, 1024U));
+  command.add_flag("--blocking", options.blocking,
+                   "Clients are threads that wait, instead of callbacks that append");
+}
+
+}  // namespace seqwal::bench
