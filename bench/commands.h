@@ -8,5 +8,10 @@ namespace seqwal::bench {
 
 void add_write(CLI::App& app, tool::Action& action);
 void add_raw(CLI::App& app, tool::Action& action);
+void add_compare(CLI::App& app, tool::Action& action);
+void add_memory(CLI::App& app, tool::Action& action);
+void add_recover(CLI::App& app, tool::Action& action);
+void add_volume(CLI::App& app, tool::Action& action);
+void add_plot(CLI::App& app, tool::Action& action);
 
 }  // namespace seqwal::bench

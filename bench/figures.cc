@@ -55,6 +55,12 @@ void add_figures(Json& object, const Figures& figures) {
   object["failed"] = figures.tally.failed;
 }
 
+void add_bound(Json& object, const Bound& bound, const Figures& figures) {
+  object["bound_rec_s"] = rounded(bound.records_per_second, 1);
+  object["bound_mean_us"] = rounded(bound.mean_latency_s * 1e6, 1);
+  object["efficiency"] = rounded(ratio(figures.records_per_second(), bound.records_per_second), 4);
+}
+
 std::string to_text(const Figures& figures) {
   Json object;
   add_figures(object, figures);

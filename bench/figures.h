@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "bench/bound.h"
 #include "bench/counting_device.h"
 #include "bench/meter.h"
 
@@ -25,6 +26,8 @@ struct Figures {
 
 // Adds records, rec_s, mib_s, p50_us, …, failed.
 void add_figures(Json& object, const Figures& figures);
+// Adds bound_rec_s, bound_mean_us and efficiency.
+void add_bound(Json& object, const Bound& bound, const Figures& figures);
 // Two lines for people.
 [[nodiscard]] std::string to_text(const Figures& figures);
 

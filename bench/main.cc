@@ -31,6 +31,11 @@ tool::Exit run(int argc, char** argv) {
   tool::Action action;
   add_write(app, action);
   add_raw(app, action);
+  add_compare(app, action);
+  add_memory(app, action);
+  add_recover(app, action);
+  add_volume(app, action);
+  add_plot(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

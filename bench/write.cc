@@ -1,4 +1,6 @@
 // seqwal-bench write: clients append to a log, or to the baseline, on a real device.
+#include <fmt/format.h>
+
 #include <memory>
 
 #include "bench/commands.h"
@@ -20,10 +22,17 @@ tool::Exit write(const WriteOptions& options) {
     Json object;
     add_setting(object, options);
     add_figures(object, result->figures);
+    add_efficiency(object, options, result->figures);
     tool::add_choices(object, *opened, log.device, log.durability);
     out.write_line(object);
   } else {
     out.write(to_text(result->figures));
+    Json bound;
+    add_efficiency(bound, options, result->figures);
+    if (!bound.empty()) {
+      out.write(fmt::format("{:>10.0f} records/s   are the bound, efficiency {:.3f}\n",
+                            bound["bound_rec_s"].get<double>(), bound["efficiency"].get<double>()));
+    }
     out.write(tool::choices_text(*opened, log.device, log.durability) + "\n");
   }
   return out.finish(judge(*result, log.path));
@@ -42,8 +51,7 @@ void add_write(CLI::App& app, tool::Action& action) {
       "Example:\n"
       "  seqwal-bench write /tmp/bench.log --capacity 1GiB --concurrency 32 --record-size 1KiB");
   command.callback([options, &action] {
-    options->target.durability = options->scratch.log.durability;
-    options->scratch.depth = options->target.depth;
+    settle(*options);
     action = [options] { return write(*options); };
   });
 }

@@ -4,6 +4,8 @@
 #include <map>
 #include <string>
 
+#include "bench/bound.h"
+
 namespace seqwal::bench {
 namespace {
 
@@ -29,6 +31,27 @@ void add_setting(Json& object, const WriteOptions& options) {
   object["depth"] = options.target.depth;
 }
 
+void add_efficiency(Json& object, const WriteOptions& options, const Figures& figures) {
+  if (options.volume.empty()) return;
+  const Volume volume{.writes_per_second = options.volume[0],
+                      .bytes_per_second = options.volume[1],
+                      .latency_s = options.volume[2] * 1e-6};
+  add_bound(object,
+            bound_of(volume, std::uint64_t{options.clients.clients} * options.clients.pipeline,
+                     options.clients.record_bytes),
+            figures);
+}
+
+std::string is_record_size(const std::string& text) {
+  const auto size = tool::parse_size(text);
+  return size && *size == 0 ? "a record has at least one byte" : std::string();
+}
+
+void settle(WriteOptions& options) {
+  options.target.durability = options.scratch.log.durability;
+  options.scratch.depth = options.target.depth;
+}
+
 void add_acks_option(CLI::App& command, Acks& acks) {
   command
       .add_option_function<std::string>(
@@ -36,6 +59,20 @@ void add_acks_option(CLI::App& command, Acks& acks) {
           "ordered (default): the log; parallel: the baseline, whose callbacks run as blocks "
           "complete")
       ->check(CLI::IsMember({"ordered", "parallel"}));
+}
+
+void add_load_options(CLI::App& command, ClientOptions& clients, TargetOptions& target) {
+  command.add_option("--pipeline", clients.pipeline, "Appends in flight of each (default 1)")
+      ->check(CLI::Range(1U, 65536U));
+  tool::add_size_option(command, "--record-size", clients.record_bytes,
+                        "Bytes of a record's body (default 1KiB)")
+      ->check(is_record_size);
+  command.add_option("--iops", target.iops, "Stay below so many writes a second")
+      ->check(CLI::Range(1, 1'000'000'000));
+  tool::add_size_option(command, "--bandwidth", target.bandwidth,
+                        "Stay below so many bytes a second");
+  command.add_option("--depth", target.depth, "Block writes in flight")
+      ->check(CLI::Range(1U, 1024U));
 }
 
 void add_write_options(CLI::App& command, WriteOptions& options) {
@@ -46,25 +83,19 @@ void add_write_options(CLI::App& command, WriteOptions& options) {
   command.add_flag("--force", options.scratch.force, "Overwrite whatever stands there");
   command.add_option("--concurrency", options.clients.clients, "Clients (default 8)")
       ->check(CLI::Range(1U, 65536U));
-  command
-      .add_option("--pipeline", options.clients.pipeline, "Appends in flight of each (default 1)")
-      ->check(CLI::Range(1U, 65536U));
-  tool::add_size_option(command, "--record-size", options.clients.record_bytes,
-                        "Bytes of a record's body (default 1KiB)")
-      ->check([](const std::string& text) {
-        const auto size = tool::parse_size(text);
-        return size && *size == 0 ? "a record has at least one byte" : std::string();
-      });
+  add_load_options(command, options.clients, options.target);
   command.add_option("--seconds", options.seconds, "For how long to measure (default 5)")
       ->check(CLI::Range(0.01, 86400.0));
   command.add_option("--warmup", options.warmup_s, "For how long not to, before that (default 1)")
       ->check(CLI::Range(0.0, 86400.0));
-  command.add_option("--iops", options.target.iops, "Stay below so many writes a second")
-      ->check(CLI::Range(1, 1'000'000'000));
-  tool::add_size_option(command, "--bandwidth", options.target.bandwidth,
-                        "Stay below so many bytes a second");
-  command.add_option("--depth", options.target.depth, "Block writes in flight")
-      ->check(CLI::Range(1U, 1024U));
+  command
+      .add_option(
+          "--volume", options.volume,
+          "What the plain device does, measured in the same session: writes a second, bytes "
+          "a second, microseconds. Adds the bound, and the efficiency against it")
+      ->delimiter(',')
+      ->expected(3)
+      ->check(CLI::PositiveNumber);
   command.add_flag("--blocking", options.blocking,
                    "Clients are threads that wait, instead of callbacks that append");
 }

@@ -12,6 +12,7 @@ build_packages=(
   libboost-context-dev libisal-dev
   libgtest-dev libgmock-dev librapidcheck-dev liblzma-dev
 )
+plot_packages=(gnuplot-nox)
 clang_packages=(clang-19)
 fuzz_packages=(libclang-rt-19-dev)
 check_packages=(clang-format-19 clang-tidy-19 shellcheck)

@@ -1,0 +1,111 @@
+// seqwal-bench volume: the log and the baseline on a simulated volume, beside the bound.
+#include <fmt/format.h>
+
+#include <memory>
+#include <vector>
+
+#include "bench/commands.h"
+#include "bench/volume_world.h"
+#include "bench/write_options.h"
+#include "output.h"
+
+namespace seqwal::bench {
+namespace {
+
+struct VolumeOptions {
+  std::string profile = "essd-pl1-20g";
+  std::vector<std::uint32_t> concurrency = {8, 16, 32, 64};
+  VolumeRun run;
+  bool limits_given = false;
+  bool json = false;
+};
+
+constexpr std::array kBoth = {Acks::ordered, Acks::parallel};
+
+void tell(const VolumeOptions& options, const VolumeRun& run, const Figures& figures,
+          tool::Stdout& out) {
+  const Bound bound =
+      bound_of(volume_of(run.profile), std::uint64_t{run.clients.clients} * run.clients.pipeline,
+               run.clients.record_bytes);
+  const double efficiency = figures.records_per_second() / bound.records_per_second;
+  const char* acks = name_of(run.target.acks);
+  if (options.json) {
+    Json object = {{"profile", run.profile.name},
+                   {"acks", acks},
+                   {"concurrency", run.clients.clients},
+                   {"pipeline", run.clients.pipeline},
+                   {"record_size", run.clients.record_bytes},
+                   {"iops", run.target.iops},
+                   {"bandwidth", run.target.bandwidth},
+                   {"depth", run.target.depth}};
+    add_figures(object, figures);
+    add_bound(object, bound, figures);
+    out.write_line(object);
+    return;
+  }
+  const Latencies& latencies = figures.tally.latencies;
+  const auto us = [](Nanoseconds time) { return static_cast<double>(time) / 1e3; };
+  out.write(fmt::format("{:<9} {:>4} {:>11.0f} {:>11.0f} {:>6.3f} {:>9.0f} {:>9.0f} {:>9.0f}\n",
+                        acks, run.clients.clients, figures.records_per_second(),
+                        bound.records_per_second, efficiency, us(latencies.percentile(500)),
+                        us(latencies.percentile(990)), bound.mean_latency_s * 1e6));
+}
+
+tool::Exit volume(const VolumeOptions& options) {
+  VolumeRun run = options.run;
+  run.profile = *find_profile(options.profile);
+  if (!options.limits_given) {
+    run.target.iops = run.profile.iops;
+    run.target.bandwidth = run.profile.bytes_per_second;
+  }
+  tool::Stdout out;
+  if (!options.json) {
+    out.write(fmt::format("{:<9} {:>4} {:>11} {:>11} {:>6} {:>9} {:>9} {:>9}\n", "acks", "N",
+                          "records/s", "bound", "eta", "p50 us", "p99 us", "bound us"));
+  }
+  for (const std::uint32_t clients : options.concurrency) {
+    for (const Acks acks : kBoth) {
+      run.clients.clients = clients;
+      run.target.acks = acks;
+      const auto figures = run_volume(run);
+      if (!figures) return tool::explain(figures.error(), options.profile);
+      tell(options, run, *figures, out);
+    }
+  }
+  return out.finish(tool::Exit::done);
+}
+
+}  // namespace
+
+void add_volume(CLI::App& app, tool::Action& action) {
+  const auto options = std::make_shared<VolumeOptions>();
+  CLI::App& command =
+      *app.add_subcommand("volume", "Log and baseline on a simulated volume, in virtual time");
+  command.add_option("--profile", options->profile, "essd-pl1-20g (default), gp3 or nvme")
+      ->check([](const std::string& name) {
+        return find_profile(name) ? std::string() : "'" + name + "' is not a profile";
+      });
+  command
+      .add_option("--concurrency", options->concurrency, "Clients, one run for each (8,16,32,64)")
+      ->delimiter(',')
+      ->check(CLI::Range(1U, 4096U));
+  add_load_options(command, options->run.clients, options->run.target);
+  command.add_option("--seconds", options->run.seconds, "Virtual time to measure (default 2)")
+      ->check(CLI::Range(0.01, 3600.0));
+  command.add_option("--warmup", options->run.warmup_s, "Not to measure before that (default 0.5)")
+      ->check(CLI::Range(0.0, 3600.0));
+  command.add_option("--seed", options->run.seed, "Of the latencies (default 1)");
+  command.add_flag("--json", options->json, "One JSON object per line on stdout");
+  command.footer(
+      "Limits are those of the profile unless --iops or --bandwidth is given. The same options "
+      "give\n"
+      "the same figures on every machine.\n\n"
+      "Example:\n  seqwal-bench volume --profile essd-pl1-20g --concurrency 8,64 --record-size "
+      "4KiB");
+  command.callback([options, &command, &action] {
+    options->limits_given = command.count("--iops") + command.count("--bandwidth") > 0;
+    action = [options] { return volume(*options); };
+  });
+}
+
+}  // namespace seqwal::bench

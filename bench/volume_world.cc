@@ -1,0 +1,145 @@
+#include "bench/volume_world.h"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <utility>
+
+#include "seqwal/sim/choice.h"
+#include "seqwal/sim/disk.h"
+#include "seqwal/sim/scheduler.h"
+#include "seqwal/sim/timing.h"
+#include "seqwal/sim/trace.h"
+
+namespace seqwal::bench {
+namespace {
+
+constexpr std::uint64_t kMiB = 1U << 20U;
+constexpr std::uint64_t kCapacity = 64 * kMiB;
+constexpr std::uint32_t kDepth = 256;
+// Clients whose append found no room try again then.
+constexpr Nanoseconds kNudgeEvery = 1'000'000;
+
+// The first grants what the table of bounds is about. Latencies are round numbers of the kind that
+// such volumes have, not measurements.
+constexpr std::array<VolumeProfile, 3> kProfiles = {{
+    {.name = "essd-pl1-20g",
+     .iops = 2800,
+     .bytes_per_second = 120 * kMiB,
+     .base = 200'000,
+     .jitter = 50'000},
+    {.name = "gp3",
+     .iops = 3000,
+     .bytes_per_second = 125 * kMiB,
+     .base = 500'000,
+     .jitter = 100'000},
+    {.name = "nvme",
+     .iops = 100'000,
+     .bytes_per_second = 1024 * kMiB,
+     .base = 60'000,
+     .jitter = 20'000},
+}};
+
+sim::DiskOptions disk_options(const VolumeProfile& profile) {
+  sim::DiskOptions options;
+  options.limits.size_bytes = kCapacity;
+  options.limits.depth = kDepth;
+  options.limits.volatile_cache = false;
+  options.limits.durable_write = DurableWrite::free;
+  options.timing = sim::Timing({.model = sim::TimingModel::exponential,
+                                .base = profile.base,
+                                .jitter = profile.jitter,
+                                .iops = profile.iops,
+                                .bytes_per_second = profile.bytes_per_second});
+  return options;
+}
+
+Nanoseconds to_nanoseconds(double seconds) { return static_cast<Nanoseconds>(seconds * 1e9); }
+
+class World {
+ public:
+  explicit World(const VolumeRun& run)
+      : run_(run),
+        choices_(run.seed),
+        scheduler_(choices_, trace_, fibers_),
+        disk_(disk_options(run.profile), scheduler_, choices_, trace_),
+        volume_(disk_.attach()),
+        device_(*volume_) {}
+
+  Result<Figures> run() {
+    const auto created =
+        create_log(device_, scheduler_, {.capacity_bytes = kCapacity, .force = true});
+    if (!created) return std::unexpected(created.error());
+    auto target = open_target(device_, scheduler_, run_.target);
+    if (!target) return std::unexpected(std::move(target.error()));
+    Meter meter(**target, static_cast<std::int64_t>(kCapacity - kHeaderAreaBytes));
+    const auto clients = make_callback_clients(**target, scheduler_, meter, run_.clients);
+
+    clients->start();
+    pass(**target, *clients, to_nanoseconds(run_.warmup_s));
+    meter.begin();
+    const Nanoseconds began = scheduler_.now();
+    const WriteCount before = device_.written();
+    pass(**target, *clients, to_nanoseconds(run_.seconds));
+    meter.end();
+    const WriteCount after = device_.written();
+    const Nanoseconds ended = scheduler_.now();
+    clients->stop();
+    (*target)->close();
+    while (!(*target)->finished()) step(**target, kNever);
+
+    return Figures{
+        .record_bytes = run_.clients.record_bytes,
+        .seconds = static_cast<double>(ended - began) * 1e-9,
+        .cpu_s = 0,
+        .written = {.writes = after.writes - before.writes, .bytes = after.bytes - before.bytes},
+        .tally = meter.tally()};
+  }
+
+ private:
+  void pass(Target& target, Clients& clients, Nanoseconds time) {
+    const Nanoseconds end = scheduler_.now() + time;
+    Nanoseconds nudge = scheduler_.now() + kNudgeEvery;
+    while (scheduler_.now() < end) {
+      step(target, std::min(nudge, end));
+      if (scheduler_.now() < nudge) continue;
+      clients.nudge();
+      nudge += kNudgeEvery;
+    }
+  }
+
+  // Polls the target, then lets the time go on to whatever is next, `limit` at the latest.
+  void step(Target& target, Nanoseconds limit) {
+    const Nanoseconds due = target.poll(scheduler_.now());
+    if (due <= scheduler_.now()) return;
+    scheduler_.advance_to(std::min({due, limit, disk_.next_event()}));
+    while (disk_.has_event()) disk_.run_event();
+  }
+
+  const VolumeRun& run_;
+  sim::SeedChoices choices_;
+  sim::Trace trace_;
+  sim::FiberPool fibers_;
+  sim::Scheduler scheduler_;
+  sim::Disk disk_;
+  std::unique_ptr<sim::SimDevice> volume_;
+  CountingDevice device_;
+};
+
+}  // namespace
+
+std::optional<VolumeProfile> find_profile(const std::string& name) {
+  const auto found = std::ranges::find(kProfiles, name, &VolumeProfile::name);
+  if (found == kProfiles.end()) return std::nullopt;
+  return *found;
+}
+
+Volume volume_of(const VolumeProfile& profile) {
+  return {.writes_per_second = static_cast<double>(profile.iops),
+          .bytes_per_second = static_cast<double>(profile.bytes_per_second),
+          .latency_s = static_cast<double>(profile.base + profile.jitter) * 1e-9};
+}
+
+Result<Figures> run_volume(const VolumeRun& run) { return World(run).run(); }
+
+}  // namespace seqwal::bench

@@ -1,0 +1,44 @@
+// VolumeWorld: one measurement of appends on a simulated volume, in virtual time.
+//
+// Everything takes no time but the disk: what is seen is policy alone (what is written together,
+// and when), without the noise of a machine. Integers decide, so the same options give the same
+// figures everywhere.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "bench/bound.h"
+#include "bench/clients/clients.h"
+#include "bench/figures.h"
+#include "bench/target.h"
+#include "seqwal/types.h"
+
+namespace seqwal::bench {
+
+// What a volume grants, and how long it takes.
+struct VolumeProfile {
+  const char* name = "";
+  std::uint64_t iops = 0;
+  std::uint64_t bytes_per_second = 0;
+  Nanoseconds base = 0;    // of every request, and
+  Nanoseconds jitter = 0;  // the mean of an exponential part
+};
+
+// essd-pl1-20g, gp3, nvme.
+[[nodiscard]] std::optional<VolumeProfile> find_profile(const std::string& name);
+[[nodiscard]] Volume volume_of(const VolumeProfile& profile);
+
+struct VolumeRun {
+  VolumeProfile profile;
+  ClientOptions clients;
+  TargetOptions target;
+  double warmup_s = 0.5;
+  double seconds = 2;
+  std::uint64_t seed = 1;
+};
+
+[[nodiscard]] Result<Figures> run_volume(const VolumeRun& run);
+
+}  // namespace seqwal::bench
