@@ -1,0 +1,279 @@
+// What the polling thread does: the steps of poll, failure, close.
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "log_impl.h"
+#include "seqwal/check.h"
+
+namespace seqwal {
+namespace {
+
+// Without appends for that long, the header is told how far the log is durable.
+constexpr Nanoseconds kQuietTime = 1'000'000'000;
+
+}  // namespace
+
+// At the first poll: a device may do this anew for each thread that owns it.
+void Log::Impl::announce_memory() {
+  const std::array regions{buffer_.block_memory()};
+  memory_announced_ = true;
+  if (const int os_error = device_.use_memory(regions); os_error != 0) {
+    emit({.kind = EventKind::memory_unprepared,
+          .offset = kNoOffset,
+          .value = 0,
+          .os_error = os_error});
+  }
+}
+
+// Before it is freed: the device would take what comes to stand there for the same. What it has not
+// given back keeps the memory, and with it the announcement.
+void Log::Impl::withdraw_memory() {
+  if (io_.in_flight() > 0) return;
+  if (std::exchange(memory_announced_, false)) (void)device_.use_memory({});
+}
+
+Nanoseconds Log::Impl::poll(Nanoseconds now) {
+  SEQWAL_REQUIRE(state() >= State::running);
+  if (state() == State::closed) {
+    if (device_has_memory()) reap();
+    return now;
+  }
+  poller_.store(host_.self(), std::memory_order_relaxed);
+  if (!memory_announced_) announce_memory();
+  doorbell_.awake();
+  watch_.advance(now);
+  reap();
+  advance_frontier();
+  watch_device();
+  finish_failure();
+  pump_trims();
+  pump_watermark(now);
+  pump_header();
+  pump_flush();
+  writer_.pump();
+  pump_header();  // a block write may wait for more window or space
+  finish_close();
+  if (std::exchange(room_made_, false)) notify_room();
+  const Nanoseconds next_look = gave_up_ ? kNever : watch_.next_look();
+  return rest() ? std::min(next_look, quiet_until_) : now;
+}
+
+// Completions are collected first; no callback runs in here.
+void Log::Impl::reap() {
+  IoTable::Done done;
+  while (io_.reap(done)) {
+    if (gave_up_) continue;  // its callbacks ran, its outcome changes nothing
+    switch (done.purpose.kind) {
+      case IoPurpose::Kind::block:
+        writer_.complete(done.purpose, done.os_error);
+        if (done.os_error != 0) {
+          fail_log(writer_.start_of(done.purpose.number), done.os_error, "a block write failed");
+        }
+        break;
+      case IoPurpose::Kind::flush:
+        if (done.os_error != 0) {
+          fail_log(end_, done.os_error, "a flush failed");
+        } else if (state() == State::running) {
+          writer_.frontier().flush_ends();
+        }  // else: a write failed meanwhile, and what a flush says then is not to be trusted
+        break;
+      case IoPurpose::Kind::header:
+        header_written(done.os_error);
+        break;
+      case IoPurpose::Kind::trim_read:
+        trimmer_.read_done(done.os_error);
+        break;
+    }
+  }
+}
+
+void Log::Impl::advance_frontier() {
+  while (writer_.frontier().advance()) {
+    const SealedBlock block = writer_.take_durable();
+    end_ = block.records_end;
+    trimmer_.note_durable(block.gap_begin, block.start, block.records_end);
+    durable_.store(end_.value, std::memory_order_release);
+    acknowledge(block, acknowledged_, AppendStatus::durable);
+  }
+}
+
+// The block's memory goes back first, so that a callback that appends finds room.
+void Log::Impl::acknowledge(const SealedBlock& block, std::uint32_t number, AppendStatus status) {
+  SEQWAL_CHECK(number == acknowledged_);
+  ++acknowledged_;
+  buffer_.release_block(number, block.records_end);
+  for (std::uint16_t ticket = block.first_ticket; ticket != block.end_ticket; ++ticket) {
+    AppendResult result{.status = status, .offset = kNoOffset};
+    AppendCallback callback = buffer_.take_callback(ticket, result.offset);
+    if (callback) callback(result);
+  }
+  buffer_.release_tickets(block.end_ticket);
+  room_made_ = true;
+}
+
+// The first failure decides. What is in flight is waited for; finish_failure does the rest.
+void Log::Impl::fail_log(Offset offset, int os_error, const char* detail) {
+  if (state() != State::running) return;
+  failure_ = {
+      .code = ErrorCode::log_failed, .os_error = os_error, .offset = offset, .detail = detail};
+  failed_.store(true, std::memory_order_release);
+  set_state(State::failing);
+  writer_.stop();
+  buffer_.stop();
+  room_made_ = true;
+  emit({.kind = EventKind::failed, .offset = offset, .value = 0, .os_error = os_error});
+}
+
+// From where on a log fails because of it; nowhere in it for a header, or a read for a trim.
+Offset Log::Impl::offset_of(const IoPurpose& purpose) const {
+  switch (purpose.kind) {
+    case IoPurpose::Kind::block:
+      return writer_.start_of(purpose.number);
+    case IoPurpose::Kind::flush:
+      return end_;
+    case IoPurpose::Kind::header:
+    case IoPurpose::Kind::trim_read:
+      break;
+  }
+  return kNoOffset;
+}
+
+// A device that is silent for too long fails the log like one that says so, but is not waited for.
+void Log::Impl::watch_device() {
+  if (gave_up_) return;
+  const IoWatch::Finding finding = watch_.look();
+  if (finding == IoWatch::Finding::well) return;
+  const Offset offset = offset_of(watch_.oldest().purpose);
+  if (finding == IoWatch::Finding::stalled) {
+    emit({.kind = EventKind::stalled, .offset = offset, .value = watch_.oldest_age()});
+    return;
+  }
+  fail_log(offset, ETIMEDOUT, "a request was in flight for longer than the append deadline");
+  gave_up_ = true;
+}
+
+// In order: what the device never saw is rejected, the rest is in doubt. A block whose appenders
+// are still copying is waited for, they wake us.
+void Log::Impl::finish_failure() {
+  if (state() != State::failing || waits_for_device()) return;
+  trimmer_.refuse_all(ErrorCode::log_failed);
+  while (acknowledged_ != buffer_.blocks_end()) {
+    const auto block = buffer_.ready(acknowledged_);
+    if (!block) return;
+    acknowledge(*block, acknowledged_,
+                writer_.was_submitted(acknowledged_) ? AppendStatus::indeterminate
+                                                     : AppendStatus::rejected);
+  }
+  set_state(State::failed);
+}
+
+void Log::Impl::pump_trims() {
+  if (state() == State::running) {
+    trimmer_.answer_durable();
+    trimmer_.pump();
+  } else if (state() == State::failed) {
+    trimmer_.refuse_all(ErrorCode::log_failed);
+  }
+}
+
+// A log that nobody appends to says how far it is durable, so that damage to it shows after a
+// crash.
+void Log::Impl::pump_watermark(Nanoseconds now) {
+  const auto& evidence = headers_.wanted_evidence();
+  const bool knows = !evidence || evidence->watermark >= end_;
+  if (state() != State::running || knows || acknowledged_ != buffer_.blocks_end()) {
+    quiet_until_ = kNever;
+    return;
+  }
+  if (quiet_until_ == kNever || quiet_end_ != end_) {
+    quiet_end_ = end_;
+    quiet_until_ = now > kNever - kQuietTime ? kNever : now + kQuietTime;
+  } else if (now >= quiet_until_) {
+    headers_.want_watermark(end_);
+    quiet_until_ = kNever;
+  }
+}
+
+void Log::Impl::pump_header() {
+  if (state() != State::running || !headers_.dirty() || headers_.writing() || io_.full()) return;
+  const HeaderStore::Write write = headers_.begin();
+  const std::array segment{IoSegment{write.bytes.data(), write.bytes.size()}};
+  io_.submit({.token = {},
+              .kind = IoKind::write,
+              .durable = options_.durability != Durability::none,
+              .position = write.position,
+              .segments = segment},
+             {.kind = IoPurpose::Kind::header});
+}
+
+void Log::Impl::header_written(int os_error) {
+  const Offset trim_before = headers_.durable_trim();
+  const std::int64_t window_before = headers_.durable_window();
+  headers_.complete(os_error == 0);
+  if (os_error != 0) {
+    fail_log(kNoOffset, os_error, "a header write failed");
+    return;
+  }
+  if (headers_.durable_window() > window_before) {
+    emit(
+        {.kind = EventKind::window_grown, .offset = kNoOffset, .value = headers_.durable_window()});
+  }
+  if (headers_.durable_trim() > trim_before) {
+    trimmed_.store(headers_.durable_trim().value, std::memory_order_release);
+    buffer_.allow_space(geometry_.space_end(headers_.durable_keep()));
+    room_made_ = true;
+    emit({.kind = EventKind::trimmed, .offset = headers_.durable_trim()});
+  }
+}
+
+// One flush covers every block write reaped before it.
+void Log::Impl::pump_flush() {
+  if (state() != State::running || !writer_.frontier().wants_flush() || io_.full()) return;
+  writer_.frontier().flush_begins();
+  io_.submit({.token = {}, .kind = IoKind::flush, .durable = false, .position = {}, .segments = {}},
+             {.kind = IoPurpose::Kind::flush});
+}
+
+// Intake stops, what was appended is finished, then both headers say graceful.
+void Log::Impl::finish_close() {
+  if (!closing_.closed()) return;
+  close_postponed_ = closing_.occupied();
+  if (close_postponed_) return;
+  if (state() == State::running) {
+    buffer_.stop();
+    if (acknowledged_ != buffer_.blocks_end() || !trimmer_.idle() || io_.in_flight() > 0) return;
+    WalHeader header = headers_.wanted();
+    header.shutdown = ShutdownType::graceful;
+    headers_.want(header);
+    headers_.want_watermark(end_);
+    pump_header();
+    if (headers_.writing() || headers_.dirty()) return;
+    trimmer_.refuse_all(ErrorCode::log_closed);
+  }
+  if (state() == State::failing) return;
+  const bool graceful = state() == State::running;
+  if (!graceful) trimmer_.refuse_all(ErrorCode::log_failed);
+  emit({.kind = EventKind::closed, .offset = end_, .value = graceful ? 1 : 0});
+  room_made_ = true;
+  withdraw_memory();
+  set_state(State::closed);
+}
+
+// True: nothing can be done before a completion or a wake-up.
+bool Log::Impl::rest() {
+  if (state() == State::closed) return false;  // nobody is to wait for a log that has finished
+  // A trim on its way in, for some instructions more. It may be refused, and wakes nobody then.
+  if (close_postponed_) return false;
+  const bool failing = state() == State::failing && !waits_for_device();
+  if (!failing && !writer_.has_free_slot()) return true;  // an append changes nothing
+  return doorbell_.may_sleep(
+      [&] { return failing ? buffer_.ready(acknowledged_).has_value() : writer_.could_pump(); });
+}
+
+void Log::Impl::notify_room() {
+  room_.notify([&](const RoomGate::Word& word) { host_.unpark_all(word); });
+}
+
+}  // namespace seqwal
