@@ -13,6 +13,9 @@ namespace {
 constexpr std::size_t kNoLongBody = std::numeric_limits<std::size_t>::max();
 constexpr Nanoseconds kPatience = 2'000'000;
 constexpr Nanoseconds kRefusedTime = 2'000;
+// Enough that no two bodies at one offset are the same by chance, and few enough that short ones
+// are cut from what a cache holds.
+constexpr std::uint64_t kBodyPlaces = 65'536;
 
 }  // namespace
 
@@ -74,7 +77,7 @@ std::uint64_t Workload::draw_length() {
 }
 
 std::span<const std::byte> Workload::draw_body(std::uint64_t length) {
-  const std::uint64_t places = noise_.size() - length;
+  const std::uint64_t places = std::min(noise_.size() - length, kBodyPlaces);
   return noise_.subspan(choices_.choose(Stream::workload, places, "body"), length);
 }
 
