@@ -11,11 +11,16 @@
 namespace seqwal::sim {
 namespace {
 
-// What nobody ever wrote.
+// What nobody ever wrote. It repeats itself at a distance that no record and no block has.
 void fill_with_noise(std::span<std::byte> bytes) {
-  for (std::size_t at = 0; at + 8 <= bytes.size(); at += 8) {
+  constexpr std::size_t kPeriod = 5 * kSectorBytes;
+  const std::size_t first = std::min(bytes.size(), kPeriod);
+  for (std::size_t at = 0; at + 8 <= first; at += 8) {
     const std::uint64_t word = mix(at + 0x517CC1B727220A95U);
     std::memcpy(bytes.data() + at, &word, sizeof word);
+  }
+  for (std::size_t done = first; done < bytes.size(); done *= 2) {
+    std::memcpy(bytes.data() + done, bytes.data(), std::min(done, bytes.size() - done));
   }
 }
 

@@ -3,6 +3,8 @@
 #include <isa-l/crc.h>
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 #include <limits>
 
 namespace seqwal::sim {
@@ -17,12 +19,16 @@ constexpr std::uint64_t kScanOn = std::uint64_t{4} << 20U;
 constexpr std::uint64_t kLast = std::numeric_limits<std::int64_t>::max();
 constexpr std::uint64_t kNothing = std::numeric_limits<std::uint64_t>::max();
 
+// Big-endian.
+template <typename T>
+T number_of(std::span<const std::byte> bytes, std::size_t at) {
+  T value = 0;
+  std::memcpy(&value, bytes.subspan(at, sizeof value).data(), sizeof value);
+  return std::endian::native == std::endian::little ? std::byteswap(value) : value;
+}
+
 std::uint64_t number(std::span<const std::byte> bytes, std::size_t at, std::size_t count) {
-  std::uint64_t value = 0;
-  for (std::size_t i = at; i < at + count; ++i) {
-    value = value << 8U | std::to_integer<std::uint64_t>(bytes[i]);
-  }
-  return value;
+  return count == 4 ? number_of<std::uint32_t>(bytes, at) : number_of<std::uint64_t>(bytes, at);
 }
 
 std::int64_t signed_number(std::span<const std::byte> bytes, std::size_t at) {
