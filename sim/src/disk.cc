@@ -228,14 +228,13 @@ Nanoseconds Disk::next_event() const {
 void Disk::run_event() {
   std::size_t chosen = pending_.size();
   if (options_.timing.any_order()) {
-    std::vector<std::size_t> ready;
-    for (std::size_t i = 0; i < pending_.size(); ++i) {
-      if (pending_[i].due <= scheduler_.now_time()) ready.push_back(i);
-    }
-    SEQWAL_REQUIRE(!ready.empty());
-    chosen =
-        ready[ready.size() == 1 ? 0
-                                : choices_.choose(Stream::schedule, ready.size(), "completion")];
+    const auto is_ready = [this](const Pending& pending) {
+      return pending.due <= scheduler_.now_time();
+    };
+    const auto ready = static_cast<std::size_t>(std::ranges::count_if(pending_, is_ready));
+    SEQWAL_REQUIRE(ready > 0);
+    std::size_t before = ready == 1 ? 0 : choices_.choose(Stream::schedule, ready, "completion");
+    for (chosen = 0; !is_ready(pending_[chosen]) || before-- > 0;) ++chosen;
   } else {
     for (std::size_t i = 0; i < pending_.size(); ++i) {
       if (pending_[i].due == kNever) continue;
@@ -290,7 +289,9 @@ void Disk::step(std::size_t index) {
   }
   const std::uint64_t from = pending.transfer.position().value;
   const std::int64_t result = raw_result(pending);
-  if (result > 0 && pending.kind == IoKind::write) {
+  if (result == signed_of(pending.length) && pending.parts.empty()) {
+    pending.at_once = true;
+  } else if (result > 0 && pending.kind == IoKind::write) {
     pending.parts.push_back(from - pending.position);
     pending.parts.push_back(from - pending.position + static_cast<std::uint64_t>(result));
   }
@@ -402,12 +403,12 @@ void Disk::finish(std::size_t index, int os_error) {
       break;
     case IoKind::write:
       check_buffers(pending);
-      done.first_cached = number_ + 1;
-      finish_write(pending, os_error);
-      done.last_cached = number_;
       if (observer_ != nullptr) {
         observer_->on_write_completed({pending.position, pending.bytes, pending.durable}, os_error);
       }
+      done.first_cached = number_ + 1;
+      finish_write(pending, os_error);
+      done.last_cached = number_;
       give_back(std::move(pending.bytes));
       break;
     case IoKind::flush:
@@ -460,11 +461,17 @@ void Disk::finish_write(Pending& pending, int os_error) {
     default:
       break;
   }
+  const bool durable = pending.durable && os_error == 0;
+  if (pending.at_once && (durable || !has_cache_)) {
+    land(pending.position, pending.bytes, durable);
+  } else if (pending.at_once) {
+    show(pending.position, pending.bytes);
+    keep_in_cache(pending.position, std::move(pending.bytes));
+  }
   for (std::size_t i = 0; i + 1 < pending.parts.size(); i += 2) {
     const std::uint64_t from = pending.parts[i];
     land(pending.position + from,
-         std::span(pending.bytes).subspan(from, pending.parts[i + 1] - from),
-         pending.durable && os_error == 0);
+         std::span(pending.bytes).subspan(from, pending.parts[i + 1] - from), durable);
   }
 }
 
@@ -473,9 +480,10 @@ void Disk::finish_flush(const Pending& pending, int os_error) {
   for (Cached& cached : cache_) {
     const bool covered = cached.reaped != 0 && cached.reaped < pending.moment && !cached.dropped;
     if (!covered) continue;
-    if (os_error == 0) make_durable(cached.position, cached.bytes, cached.number);
     cached.dropped = os_error != 0;
-    if (os_error == 0) cached.bytes.clear();
+    if (os_error != 0) continue;
+    make_durable(cached.position, cached.bytes, cached.number);
+    give_back(std::exchange(cached.bytes, {}));
   }
   std::erase_if(cache_, [](const Cached& cached) { return cached.bytes.empty(); });
 }
@@ -494,24 +502,29 @@ void Disk::check_buffers(const Pending& pending) {
 }
 
 void Disk::land(std::uint64_t position, std::span<const std::byte> bytes, bool durable) {
-  mark_readable(position, bytes.size());
-  if (!has_cache_) {
-    std::memcpy(stable_.data() + position, bytes.data(), bytes.size());
-    return;
-  }
-  std::memcpy(visible_.data() + position, bytes.data(), bytes.size());
-  const std::uint64_t number = ++number_;
+  show(position, bytes);
+  if (!has_cache_) return;
   if (durable) {
-    make_durable(position, bytes, number);
+    make_durable(position, bytes, ++number_);
     return;
   }
   std::vector<std::byte> copy = take_memory();
   copy.assign(bytes.begin(), bytes.end());
-  cache_.push_back({.number = number,
+  keep_in_cache(position, std::move(copy));
+}
+
+void Disk::show(std::uint64_t position, std::span<const std::byte> bytes) {
+  mark_readable(position, bytes.size());
+  std::vector<std::byte>& seen = has_cache_ ? visible_ : stable_;
+  std::memcpy(seen.data() + position, bytes.data(), bytes.size());
+}
+
+void Disk::keep_in_cache(std::uint64_t position, std::vector<std::byte>&& bytes) {
+  cache_.push_back({.number = ++number_,
                     .reaped = 0,
                     .dropped = false,
                     .position = position,
-                    .bytes = std::move(copy)});
+                    .bytes = std::move(bytes)});
 }
 
 void Disk::land_late() {
@@ -531,9 +544,17 @@ void Disk::settle_cache() {
 // Sector by sector, unless a later write is durable there already.
 void Disk::make_durable(std::uint64_t position, std::span<const std::byte> bytes,
                         std::uint64_t number) {
+  const auto is_newer = [=](std::uint64_t there) { return there > number; };
+  const auto there =
+      std::span(stable_number_).subspan(position / kSectorBytes, bytes.size() / kSectorBytes);
+  if (std::ranges::none_of(there, is_newer)) {
+    std::ranges::fill(there, number);
+    std::memcpy(stable_.data() + position, bytes.data(), bytes.size());
+    return;
+  }
   for (std::uint64_t done = 0; done < bytes.size(); done += kSectorBytes) {
     const std::uint64_t sector = (position + done) / kSectorBytes;
-    if (stable_number_[sector] > number) continue;
+    if (is_newer(stable_number_[sector])) continue;
     stable_number_[sector] = number;
     std::memcpy(stable_.data() + position + done, bytes.data() + done, kSectorBytes);
   }

@@ -154,7 +154,8 @@ class Disk {
     std::size_t segment_count = 0;
     Transfer transfer;
     std::vector<std::byte> bytes;      // of a write, as it was submitted
-    std::vector<std::uint64_t> parts;  // of a write: [from, to) that were transferred, pairwise
+    bool at_once = false;              // it was transferred as a whole
+    std::vector<std::uint64_t> parts;  // of a write, else: [from, to) that were, pairwise
     Nanoseconds since = 0;
     Nanoseconds due = 0;
     std::uint64_t number = 0;  // of submission
@@ -202,6 +203,8 @@ class Disk {
   void finish_flush(const Pending& pending, int os_error);
   void check_buffers(const Pending& pending);
   void land(std::uint64_t position, std::span<const std::byte> bytes, bool durable);
+  void show(std::uint64_t position, std::span<const std::byte> bytes);
+  void keep_in_cache(std::uint64_t position, std::vector<std::byte>&& bytes);
   void land_late();
   void settle_cache();
   void make_durable(std::uint64_t position, std::span<const std::byte> bytes, std::uint64_t number);
