@@ -45,14 +45,14 @@ void WorldRun::draw_crash() {
     crash_plan_.crashes = false;
     return;
   }
-  if (choices_.one_in(Stream::crash, 16, "early crash")) {
+  if (choices_.one_in(Stream::crash, 20, "early crash")) {
     crash_plan_.at_step = 1 + choices_.choose(Stream::crash, 60, "at step");
     return;
   }
   crash_plan_.at_operation =
       1 + choices_.choose(Stream::crash, plan_.most_operations, "at operation");
   crash_plan_.in_flight = 2 + choices_.choose(Stream::crash, 12, "writes in flight");
-  crash_plan_.patience = choices_.choose(Stream::crash, 200, "patience");
+  crash_plan_.patience = choices_.choose(Stream::crash, 12, "patience");
   crash_plan_.outlives_hangs =
       plan_.has_deadline_for_hangs() && choices_.one_in(Stream::crash, 2, "outlives hangs");
 }
@@ -62,7 +62,12 @@ bool WorldRun::crash_is_due() {
   if (crash_plan_.at_step != 0) return steps_ >= crash_plan_.at_step;
   if (workload_ == nullptr || workload_->operations() < crash_plan_.at_operation) return false;
   if (crash_plan_.outlives_hangs && disk_.hangs() && !gave_up_) return false;
-  return disk_.writes_in_flight() >= crash_plan_.in_flight || crash_plan_.patience-- == 0;
+  if (disk_.writes_in_flight() >= crash_plan_.in_flight) return true;
+  if (crash_plan_.waited++ == crash_plan_.patience) {
+    crash_plan_.waited = 0;
+    --crash_plan_.in_flight;
+  }
+  return false;
 }
 
 void WorldRun::drive() {

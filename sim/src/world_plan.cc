@@ -84,18 +84,18 @@ void draw_log(WorldPlan& plan, Draw& draw) {
   plan.log.slots = draw.of<std::uint32_t>({128, 64, 256, 32, 16}, "slots");
   plan.log.depth =
       draw.of<std::uint32_t>({16, 8, 16, 12, 16, 8, 12, 16, 6, 16, 16, 3, 2, 1}, "depth");
-  plan.log.window_bytes = draw.one_in(5, "small window")
+  plan.log.window_bytes = draw.one_in(8, "small window")
                               ? static_cast<std::int64_t>(draw.below(9, "window") * 4096)
                               : 0;
   plan.log.window_step_bytes = 4096 * static_cast<std::int64_t>(1 + draw.below(4, "window step"));
   plan.recovery.read_ahead_bytes =
-      draw.of<std::uint32_t>({65536, 16384, 4096, 262144}, "read ahead");
+      draw.of<std::uint32_t>({65536, 16384, 4096, 32768, 65536, 16384, 4096, 262144}, "read ahead");
   plan.recovery.reads_in_flight = static_cast<std::uint32_t>(1 + draw.below(4, "reads in flight"));
 }
 
 void draw_workload(WorldPlan& plan, Draw& draw) {
   plan.clients = 1 + draw.below(4, "clients");
-  plan.most_operations = draw.of<std::uint64_t>({32, 24, 40, 60}, "operations");
+  plan.most_operations = draw.of<std::uint64_t>({24, 16, 32, 48}, "operations");
   plan.medium_one_in = draw.of<std::uint64_t>({3, 2, 8, 0}, "medium bodies");
   plan.large_one_in = draw.of<std::uint64_t>({10, 4, 30, 0}, "large bodies");
   plan.most_large = draw.of<std::uint64_t>({12'288, 5'000, 32'768}, "largest");
@@ -137,8 +137,10 @@ WorldPlan draw_plan(Profile profile, Choices& choices) {
          Profile::faults, Profile::faults, Profile::media, Profile::media, Profile::liveness},
         "profile");
   }
-  const auto most = draw.of<std::uint64_t>(
-      {32, 64, 48, 96, 24, 48, 32, 254, 64, 12, 24, 3, 32, 48, 16, 24}, "size of the section");
+  const auto most =
+      draw.of<std::uint64_t>({32, 64, 48, 96, 24, 48, 32, 254, 64, 12, 24, 3, 32, 48, 16, 24,
+                              32, 64, 48, 96, 24, 48, 32, 128, 64, 12, 24, 3, 32, 48, 16, 24},
+                             "size of the section");
   const std::uint64_t blocks = most / 2 + 1 + draw.below((most + 1) / 2, "blocks of the section");
   plan.capacity = 8192 + 4096 * blocks;
   plan.created_window =

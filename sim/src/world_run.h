@@ -91,7 +91,8 @@ class WorldRun final : public EventSink {
     std::uint64_t at_step = 0;       // 0: not by steps, but
     std::uint64_t at_operation = 0;  // when clients have done so many, and then
     std::uint64_t in_flight = 0;     // so many writes are in flight,
-    std::uint64_t patience = 0;      // or so many steps have gone by;
+    std::uint64_t patience = 0;      // or one less after so many steps, and so on;
+    std::uint64_t waited = 0;        // steps since it was one more
     bool outlives_hangs = false;     // not while a request hangs and the log waits for it
   };
 
