@@ -178,13 +178,18 @@ void Oracle::check_resume_write(const DiskWrite& write) {
   }
 }
 
-// The greatest watermark that the disk holds.
+// The greatest watermark that can be read from the disk. A header write that a crash tore may have
+// left its evidence in a slot that cannot be read: it never completed, and counts for nothing.
 void Oracle::measure_watermark() {
   greatest_watermark_ = -1;
   const std::span<const std::byte> image = disk_.visible().first(capacity_);
-  const NaiveHeaders headers = naive_headers(image);
-  if (!headers.current || !headers.slots.at(*headers.current)->evidence) return;
-  const std::uint64_t log_id = headers.slots.at(*headers.current)->evidence->log_id;
+  const NaiveHeaders headers = durable_headers();
+  const NaiveHeader* current = nullptr;
+  for (const auto& slot : headers.slots) {
+    if (slot && (current == nullptr || slot->stamp > current->stamp)) current = &*slot;
+  }
+  if (current == nullptr || !current->evidence) return;
+  const std::uint64_t log_id = current->evidence->log_id;
   const auto note = [&](const auto& evidence) {
     if (!evidence || evidence->log_id != log_id) return;
     greatest_watermark_ = std::max(greatest_watermark_, evidence->watermark);
