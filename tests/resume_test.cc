@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstddef>
 #include <memory>
 #include <vector>
@@ -130,6 +131,114 @@ TEST_P(Resume, ALogOfAWriterWithoutEvidenceIsRefusedUnchanged) {
   EXPECT_EQ(second.device().image(), image);
   EXPECT_TRUE(second.log().reset().has_value());
   second.close();
+}
+
+// Only one sector of a header write reached the disk, and another one of its slot cannot be read:
+// what its evidence says is not known to anybody, and the other slot counts.
+TEST_P(Resume, EvidenceInAHeaderSlotThatCannotBeReadCountsForNothing) {
+  LogWorld first(options());
+  first.append(100);
+  first.run();
+  const Offset last = first.append(100);
+  first.run();
+  Image image = first.device().image();
+  first.kill();
+  image[position(last) + 50] ^= std::byte{1};
+  auto slot = std::span(image).subspan(4096).first<kBlockBytes>();
+  HeaderSlot newer = decode_wal_header(slot);
+  newer.header.stamp += 2;
+  newer.evidence->watermark = last + 1;
+  encode_wal_header(newer.header, slot, newer.evidence);
+  EXPECT_EQ(read(image).error().code, ErrorCode::damaged);
+
+  MemoryDevice device(image);
+  device.add_fault({.kind = IoKind::read, .nth = 2, .os_error = EIO});
+  ManualHost host;
+  auto recovery = Recovery::open(device, host, {});
+  ASSERT_TRUE(recovery.has_value());
+  ASSERT_TRUE((*recovery)->next().value().has_value());
+  EXPECT_FALSE((*recovery)->next().value().has_value());
+  EXPECT_TRUE((*recovery)->report().damage.empty());
+}
+
+void copy_block(const Image& from, Image& to, Offset offset) {
+  const auto at = static_cast<std::ptrdiff_t>(position(offset));
+  std::copy_n(from.begin() + at, kBlockBytes, to.begin() + at);
+}
+
+// The medium brings back a block write that a resume has cut off: it is sound, and shorter than the
+// one that took its place.
+TEST_P(Resume, AShorterBlockWriteOfAnOlderTimelineIsDamage) {
+  LogWorld first(options());
+  first.append(100);
+  first.run();
+  const Image kept = first.device().image();
+  const Offset cut = first.append(100);
+  first.run();
+  const Image old = first.device().image();
+  first.kill();
+  const auto second = resumed(kept);
+  EXPECT_EQ(second->append(100), cut);
+  second->append(200);
+  second->run();
+  second->append(100);
+  second->close();
+  Image image = second->device().image();
+  EXPECT_TRUE(read(image).has_value());
+  copy_block(old, image, cut);
+  EXPECT_EQ(read(image).error().code, ErrorCode::damaged);
+}
+
+// The same behind a block write of the newer timeline, and only block writes further on say that
+// something was durable there.
+TEST_P(Resume, AnOldBlockWriteBelowTheWatermarkIsNoOrphan) {
+  LogWorld first(options());
+  first.append(100);
+  first.run();
+  const Image kept = first.device().image();
+  first.append(100);
+  first.run();
+  const Offset cut = first.append(100);
+  first.run();
+  const Image old = first.device().image();
+  first.kill();
+  const auto second = resumed(kept);
+  for (const std::size_t length : {100U, 200U, 100U, 100U}) {
+    second->append(length);
+    second->run();
+  }
+  Image image = second->device().image();
+  second->kill();
+  EXPECT_TRUE(read(image).has_value());
+  copy_block(old, image, cut);
+  EXPECT_EQ(read(image).error().code, ErrorCode::damaged);
+}
+
+// The same, and where records stand now there was a jump to the next cycle.
+TEST_P(Resume, AJumpOfAnOlderTimelineIsDamage) {
+  for (const bool goes_on : {false, true}) {
+    LogWorld first(options());
+    const Geometry geometry(65536);
+    Offset end = first.start();
+    while (geometry.left_in_cycle(end) > 4096) {
+      end = round_up_to_block(first.append(4000) + 4024);
+      first.run();
+    }
+    const Image kept = first.device().image();
+    first.append(5000);
+    first.run();
+    const Image old = first.device().image();
+    first.kill();
+    const auto second = resumed(kept);
+    EXPECT_EQ(second->append(100), end);
+    second->run();
+    if (goes_on) second->append(5000);
+    second->close();
+    Image image = second->device().image();
+    EXPECT_TRUE(read(image).has_value());
+    copy_block(old, image, end);
+    EXPECT_EQ(read(image).error().code, ErrorCode::damaged);
+  }
 }
 
 TEST_P(Resume, RotInTheLastRecordOfAClosedLogIsDamage) {

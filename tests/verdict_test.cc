@@ -31,7 +31,9 @@ Verdict expected(const Facts& f) {
   }
   if (f.standing == Standing::padding) {
     if (f.place == Place::marker) return Verdict::impossible;
-    return f.reading == ReadingKind::contiguous ? Verdict::padding : Verdict::impossible;
+    if (f.reading != ReadingKind::contiguous) return Verdict::impossible;
+    if (f.proof != Proof::refuted) return Verdict::padding;
+    return f.below_watermark ? Verdict::damage : Verdict::tail;
   }
   if (f.place == Place::marker) return Verdict::marker;
   switch (f.proof) {

@@ -132,7 +132,7 @@ class Cut {
       put_evidence(block, incarnation,
                    {.begin = begin,
                     .records_bytes = static_cast<std::uint32_t>(used),
-                    .previous_end = begin});
+                    .previous_end = end});
     }
     // The unit that holds the end of the last record comes last, and alone.
     const std::size_t from = used / unit_bytes_ * unit_bytes_;

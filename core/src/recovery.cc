@@ -35,6 +35,8 @@ class Recovery::Impl {
         scanner_(device, geometry_, rules_.next(), rules_.bound(),
                  bounded_read_ahead(options, headers.header(), geometry_), options.reads_in_flight),
         end_(rules_.bound()),
+        begin_(round_down_to_block(rules_.next())),
+        begin_before_(begin_),
         witness_(scanner_, geometry_, headers, end_),
         events_(events) {
     rules_.raise_watermark(witness_.watermark());
@@ -55,6 +57,7 @@ class Recovery::Impl {
       const Result<Proof> proof = prove(*parsed);
       if (!proof) return std::unexpected(proof.error());
       rules_.raise_watermark(witness_.watermark());
+      note_block_write_begins(*parsed);
       const bool deliver = rules_.advance(*parsed, *proof);
       if (deliver && (salvage_ || !rules_.damaged())) {
         note_delivered(record, parsed->end);
@@ -108,7 +111,8 @@ class Recovery::Impl {
   // --- what evidence says of it
 
   Result<Proof> prove(const Parsed& parsed) {
-    if (!witness_.exists() || parsed.found == Found::padding) return Proof::unknown;
+    if (!witness_.exists()) return Proof::unknown;
+    if (parsed.found == Found::padding) return prove_jump(parsed.offset);
     if (parsed.found == Found::data) return prove_timeline(parsed.offset);
     const Offset trim = headers_.header().trim;
     if (parsed.offset == trim && is_block_aligned(saturating_add(trim, 1))) return Proof::unknown;
@@ -139,7 +143,10 @@ class Recovery::Impl {
     if (auto ok = witness_.look(offset, guarded_until_); !ok) return std::unexpected(ok.error());
     const auto block_write = witness_.holding(offset);
     if (!block_write) return Proof::unknown;
-    return is_older(*block_write) ? Proof::refuted : Proof::proven;
+    if (!is_older(*block_write)) return Proof::proven;
+    // Either it was cut off, or the medium brought it back where something newer was durable.
+    if (auto ok = call_witnesses(offset); !ok) return std::unexpected(ok.error());
+    return Proof::refuted;
   }
 
   [[nodiscard]] bool is_older(const BlockEvidence& evidence) const {
@@ -164,6 +171,8 @@ class Recovery::Impl {
     }
     const auto evidence = witness_.at_end(rest, end);
     if (!evidence || evidence->records_end() != offset) return false;
+    const Offset durable = witness_.durable_end();
+    if (offset < durable && durable <= end) return false;
     note_block_write(*evidence);
     return true;
   }
@@ -195,6 +204,9 @@ class Recovery::Impl {
     if (*bytes) {
       const auto gap = witness_.at_end(**bytes, offset + kBlockBytes);
       if (gap && gap->records_bytes == 0 && ends_at(*gap, offset)) {
+        const auto proof = prove_jump(offset);
+        if (!proof) return std::unexpected(proof.error());
+        if (*proof == Proof::refuted) return false;
         gap_incarnation_ = incarnation_before(*gap);
         return true;
       }
@@ -206,14 +218,43 @@ class Recovery::Impl {
     return true;
   }
 
+  // What stands at `offset` says that the log jumps from there to the next cycle. It may be of an
+  // older timeline, which the medium has brought back: the block write behind the jump tells, or
+  // that the end of a durable record lies where nothing should be.
+  Result<Proof> prove_jump(Offset offset) {
+    const Offset cycle = geometry_.next_cycle(offset);
+    const auto first = witness_.beginning_at(cycle);
+    if (!first) return std::unexpected(first.error());
+    if (*first && !is_older(**first) && (*first)->knows_previous()) {
+      return ends_at(**first, offset) ? Proof::proven : Proof::refuted;
+    }
+    if (auto ok = call_witnesses(offset); !ok) return std::unexpected(ok.error());
+    const Offset end = witness_.durable_end();
+    return offset < end && end <= cycle ? Proof::refuted : Proof::unknown;
+  }
+
   // The block write before this one ended at the boundary `offset`.
   [[nodiscard]] bool ends_at(const BlockEvidence& evidence, Offset offset) const {
     if (is_older(evidence)) return false;
     if (evidence.previous_end == kNoOffset) return rules_.last_end() == kNoOffset;
-    return round_up_to_block(evidence.previous_end) == offset;
+    return round_up_to_block(evidence.previous_end) == round_up_to_block(offset);
+  }
+
+  // Behind a fill or a jump, with nothing missing before it.
+  void note_block_write_begins(const Parsed& parsed) {
+    if (parsed.found != Found::data || !is_block_aligned(parsed.offset)) return;
+    if (rules_.last_end() == parsed.offset) return;
+    end_before_ = rules_.in_gap() ? kNoOffset : rules_.last_end();
+    begin_before_ = std::exchange(begin_, parsed.offset);
   }
 
   void note_block_write(const BlockEvidence& evidence) {
+    // The one before it is not the one that it was written behind: the medium brought back what
+    // once stood there.
+    if (evidence.begin == begin_ && end_before_ != kNoOffset && evidence.knows_previous() &&
+        evidence.previous_end != end_before_ && !is_older(evidence)) {
+      rules_.note_damage({begin_before_, begin_});
+    }
     const std::uint32_t incarnation = evidence.lineage.incarnation;
     if (newest_incarnation_ && incarnation <= *newest_incarnation_) return;
     newest_incarnation_ = incarnation;
@@ -288,6 +329,9 @@ class Recovery::Impl {
   RecoveryRules rules_;
   Scanner scanner_;
   const Offset end_;
+  Offset begin_;                   // of the block write that is being read
+  Offset begin_before_;            // of the one before
+  Offset end_before_ = kNoOffset;  // of its last record
   Witness witness_;
   EventSink* events_;
   RecoveryReport report_;

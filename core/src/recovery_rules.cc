@@ -61,6 +61,12 @@ bool RecoveryRules::damaged() const {
          (gap_ && gap_->is_known && gap_->begin < watermark_);
 }
 
+void RecoveryRules::note_damage(const OffsetRange& range) {
+  if (range.begin >= watermark_) return;
+  missing_.push_back(range);
+  tail_is_final_ = true;
+}
+
 Place RecoveryRules::place(const Parsed& parsed) const {
   if (trim_ != kNoOffset && parsed.offset == trim_) {
     if (standing(parsed.found) == Standing::nothing && is_block_aligned(saturating_add(trim_, 1))) {
@@ -139,6 +145,8 @@ void RecoveryRules::met_nothing(const Parsed& parsed, Proof proof) {
   const bool known = proof != Proof::unknown;
   const Offset offset = parsed.offset;
   next_ = next_block(parsed.found == Found::invalid_body ? parsed.end : offset);
+  // A record of an older timeline is whole: nothing newer begins inside it.
+  if (parsed.found == Found::data) next_ = round_up_to_block(parsed.end);
   switch (verdict_) {
     case Verdict::fill:
     case Verdict::marker:

@@ -55,6 +55,9 @@ class RecoveryRules {
   [[nodiscard]] bool advance(const Parsed& parsed, Proof proof = Proof::unknown);
   [[nodiscard]] Verdict verdict() const { return verdict_; }
 
+  // What was read of this range is not what was durable there, if its beginning was.
+  void note_damage(const OffsetRange& range);
+
   // The hole that ends at the record just delivered, if there is one.
   [[nodiscard]] std::optional<OffsetRange> hole() const { return hole_; }
   // Everything missing before a record that was met or, at the end, up to the watermark. What of it

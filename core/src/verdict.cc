@@ -23,7 +23,9 @@ Verdict judge_record(const Facts& facts) {
 
 Verdict judge_padding(const Facts& facts) {
   const bool known = facts.reading == ReadingKind::contiguous && facts.place != Place::marker;
-  return known ? Verdict::padding : Verdict::impossible;
+  if (!known) return Verdict::impossible;
+  if (facts.proof != Proof::refuted) return Verdict::padding;
+  return facts.below_watermark ? Verdict::damage : Verdict::tail;
 }
 
 Verdict judge_nothing(const Facts& facts) {

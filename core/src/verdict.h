@@ -10,7 +10,7 @@
 //              something newer was durable.
 //   record     A valid record: delivered.
 //   trimmed    A valid record at the trim offset: skipped by its length.
-//   padding    A valid padding record (version 1): skipped by its length.
+//   padding    A valid padding record (version 1) that nothing contradicts: skipped by its length.
 //   marker     Nothing stands at a trim offset just before a boundary: everything before the
 //              boundary is trimmed. Reading goes on at the boundary.
 //   fill       Nothing, inside a block, and proven to be the end of a block write: its evidence
@@ -19,12 +19,13 @@
 //              itself) says that the log's last record ended here: the rest of the cycle is a gap.
 //   presumed   Nothing, inside a block (in version 0 also at the trim offset), in a log without
 //              evidence: taken for fill, as the reference does.
-//   damage     Nothing, not proven, and below the watermark: something durable is lost.
+//   damage     Nothing, not proven, and below the watermark: something durable is lost. Or padding
+//              of an older timeline, where something newer was durable.
 //   gap        Nothing, not proven, above the watermark, and the reading tolerates holes: a hole if
 //              a record follows, the end of the log if none does. In version 0 without evidence at
 //              any boundary: what follows tells whether it was a jump.
-//   tail       The same, and the reading is contiguous: the log ends here. What a crash tore lies
-//              behind it.
+//   tail       The same, or padding of an older timeline, and the reading is contiguous: the log
+//              ends here. What a crash tore lies behind it.
 //   impossible What nobody asks: a marker where something stands; padding where the version knows
 //              none; an orphan at the trim offset, before which nothing was met; a jump in version
 //              1, where padding says so.
@@ -43,8 +44,8 @@ enum class Place : std::uint8_t {
   trim_inside,       // the trim offset, inside one
   marker,            // the trim offset, one byte before a boundary, where nothing stands
 };
-// What evidence says: of nothing, that it is the end of a block write or a jump; of a record, that
-// it belongs to the newest timeline met.
+// What evidence says: of nothing, that it is the end of a block write or a jump; of padding, that a
+// jump was made there; of a record, that it belongs to the newest timeline met.
 enum class Proof : std::uint8_t { unknown, proven, refuted };
 enum class ReadingKind : std::uint8_t {
   tolerant,    // version 0: crosses holes

@@ -23,7 +23,7 @@ Witness::Witness(Scanner& scanner, const Geometry& geometry, const HeaderState& 
       header_(headers.evidence()),
       end_(end),
       window_bytes_(greater_window(headers, geometry)) {
-  if (header_) watermark_ = header_->watermark;
+  if (header_) watermark_ = durable_end_ = header_->watermark;
 }
 
 std::optional<BlockEvidence> Witness::at_end(std::span<const std::byte> block, Offset end) {
@@ -33,6 +33,7 @@ std::optional<BlockEvidence> Witness::at_end(std::span<const std::byte> block, O
     return std::nullopt;
   }
   watermark_ = std::max(watermark_, evidence->watermark);
+  durable_end_ = std::max(durable_end_, evidence->watermark);
   if (evidence->end() != end) return std::nullopt;
   return evidence;
 }

@@ -49,6 +49,8 @@ class Witness {
   [[nodiscard]] std::int64_t window_bytes() const { return window_bytes_; }
   // Every record that begins below it was durable, by all that was seen.
   [[nodiscard]] Offset watermark() const { return watermark_; }
+  // The end of a record that was durable: the greatest that evidence names.
+  [[nodiscard]] Offset durable_end() const { return durable_end_; }
   // Block writes at or beyond `offset`, among those looked at, that are older than `incarnation`.
   [[nodiscard]] std::uint64_t older_than(std::uint32_t incarnation, Offset offset) const;
 
@@ -63,6 +65,7 @@ class Witness {
   const Offset end_;
   const std::int64_t window_bytes_;  // the greater one of both slots
   Offset watermark_ = kNoOffset;
+  Offset durable_end_ = kNoOffset;
   OffsetRange looked_at_{kNoOffset, kNoOffset};
   OffsetRange seen_aside_{kNoOffset, kNoOffset};  // the last block writes asked about, beyond it
   std::map<std::int64_t, BlockEvidence> block_writes_;  // by their end

@@ -146,9 +146,22 @@ struct Walk {
       return (end + kBlock - 1) / kBlock * kBlock == offset;
     };
     const auto gap = witness(offset + kBlock);
-    if (gap && gap->records_end == gap->begin && says_so(*gap)) return true;
+    if (gap && gap->records_end == gap->begin && says_so(*gap)) {
+      return !is_no_jump(offset, incarnation, first);
+    }
     const auto next = beginning_at(cycle);
     return next && says_so(*next);
+  }
+
+  // Padding at `offset`, or a gap that says so, of an older timeline: the block write behind it was
+  // written behind something else.
+  [[nodiscard]] bool is_no_jump(std::uint64_t offset, std::int64_t incarnation, bool first) const {
+    const auto next = beginning_at((offset / section + 1) * section);
+    if (!next || static_cast<std::int64_t>(next->incarnation) < incarnation) return false;
+    if (next->previous_end > next->begin) return false;
+    if (next->previous_end < 0) return !first;
+    const auto end = static_cast<std::uint64_t>(next->previous_end);
+    return (end + kBlock - 1) / kBlock != (offset + kBlock - 1) / kBlock;
   }
 
   [[nodiscard]] bool is_trim(std::uint64_t offset) const {
@@ -217,6 +230,8 @@ void read_contiguous(const Walk& walk, NaiveReading& reading) {
         reading.records.push_back({static_cast<std::int64_t>(offset), found.body});
         reading.end = static_cast<std::int64_t>(found.next);
       }
+    } else if (found.is == Is::padding) {
+      if (walk.is_no_jump(offset, incarnation, first)) return;
     } else if (found.is == Is::nothing && !marker) {
       if (found.next != boundary_after(offset)) return;
       if (offset % kBlock == 0) {

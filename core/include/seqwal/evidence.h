@@ -51,13 +51,15 @@ struct BlockEvidence {
   Offset begin = kNoOffset;         // of the block write
   std::uint32_t length_bytes = 0;   // fill included
   std::uint32_t records_bytes = 0;  // up to the end of its last record; 0: it holds none
-  // End of the last record of the block write before; -1: there was none.
+  // End of the last record of the block write before; -1: there was none; beyond `begin`: whoever
+  // wrote this did not know.
   Offset previous_end = kNoOffset;
   Offset watermark = kNoOffset;  // as HeaderEvidence's, when the block write was sealed
   Offset trim = kNoOffset;       // when it was sealed
 
   [[nodiscard]] Offset end() const { return begin + std::int64_t{length_bytes}; }
   [[nodiscard]] Offset records_end() const { return begin + std::int64_t{records_bytes}; }
+  [[nodiscard]] bool knows_previous() const { return previous_end <= begin; }
   friend bool operator==(const BlockEvidence&, const BlockEvidence&) = default;
 };
 
