@@ -25,8 +25,8 @@ constexpr std::array kBoth = {Acks::ordered, Acks::parallel};
 void tell(const VolumeOptions& options, const VolumeRun& run, const Figures& figures,
           tool::Stdout& out) {
   const Bound bound =
-      bound_of(volume_of(run.profile), std::uint64_t{run.clients.clients} * run.clients.pipeline,
-               run.clients.record_bytes);
+      bound_of(volume_of(run.profile, run.return_time),
+               std::uint64_t{run.clients.clients} * run.clients.pipeline, run.clients.record_bytes);
   const double efficiency = figures.records_per_second() / bound.records_per_second;
   const char* acks = name_of(run.target.acks);
   if (options.json) {
@@ -35,6 +35,7 @@ void tell(const VolumeOptions& options, const VolumeRun& run, const Figures& fig
                    {"concurrency", run.clients.clients},
                    {"pipeline", run.clients.pipeline},
                    {"record_size", run.clients.record_bytes},
+                   {"return_us", run.return_time / 1000},
                    {"iops", run.target.iops},
                    {"bandwidth", run.target.bandwidth},
                    {"depth", run.target.depth}};
@@ -94,6 +95,12 @@ void add_volume(CLI::App& app, tool::Action& action) {
       ->check(CLI::Range(0.01, 3600.0));
   command.add_option("--warmup", options->run.warmup_s, "Not to measure before that (default 0.5)")
       ->check(CLI::Range(0.0, 3600.0));
+  command
+      .add_option_function<std::uint32_t>(
+          "--return-us",
+          [options](std::uint32_t us) { options->run.return_time = Nanoseconds{us} * 1000; },
+          "Microseconds, on average, until a client hears of its callback (default 0)")
+      ->check(CLI::Range(0U, 1'000'000U));
   command.add_option("--seed", options->run.seed, "Of the latencies (default 1)");
   command.add_flag("--json", options->json, "One JSON object per line on stdout");
   command.footer(

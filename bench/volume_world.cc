@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "bench/late_target.h"
 #include "seqwal/sim/choice.h"
 #include "seqwal/sim/disk.h"
 #include "seqwal/sim/scheduler.h"
@@ -70,23 +71,24 @@ class World {
     const auto created =
         create_log(device_, scheduler_, {.capacity_bytes = kCapacity, .force = true});
     if (!created) return std::unexpected(created.error());
-    auto target = open_target(device_, scheduler_, run_.target);
-    if (!target) return std::unexpected(std::move(target.error()));
-    Meter meter(**target, static_cast<std::int64_t>(kCapacity - kHeaderAreaBytes));
-    const auto clients = make_callback_clients(**target, scheduler_, meter, run_.clients);
+    auto opened = open_target(device_, scheduler_, run_.target);
+    if (!opened) return std::unexpected(std::move(opened.error()));
+    LateTarget target(**opened, scheduler_, run_.return_time, run_.seed);
+    Meter meter(target, static_cast<std::int64_t>(kCapacity - kHeaderAreaBytes));
+    const auto clients = make_callback_clients(target, scheduler_, meter, run_.clients);
 
     clients->start();
-    pass(**target, *clients, to_nanoseconds(run_.warmup_s));
+    pass(target, *clients, to_nanoseconds(run_.warmup_s));
     meter.begin();
     const Nanoseconds began = scheduler_.now();
     const WriteCount before = device_.written();
-    pass(**target, *clients, to_nanoseconds(run_.seconds));
+    pass(target, *clients, to_nanoseconds(run_.seconds));
     meter.end();
     const WriteCount after = device_.written();
     const Nanoseconds ended = scheduler_.now();
     clients->stop();
-    (*target)->close();
-    while (!(*target)->finished()) step(**target, kNever);
+    target.close();
+    while (!target.finished() || target.next_due() != kNever) step(target, kNever);
 
     return Figures{
         .record_bytes = run_.clients.record_bytes,
@@ -97,7 +99,7 @@ class World {
   }
 
  private:
-  void pass(Target& target, Clients& clients, Nanoseconds time) {
+  void pass(LateTarget& target, Clients& clients, Nanoseconds time) {
     const Nanoseconds end = scheduler_.now() + time;
     Nanoseconds nudge = scheduler_.now() + kNudgeEvery;
     while (scheduler_.now() < end) {
@@ -109,11 +111,12 @@ class World {
   }
 
   // Polls the target, then lets the time go on to whatever is next, `limit` at the latest.
-  void step(Target& target, Nanoseconds limit) {
-    const Nanoseconds due = target.poll(scheduler_.now());
+  void step(LateTarget& target, Nanoseconds limit) {
+    const Nanoseconds due = target.finished() ? kNever : target.poll(scheduler_.now());
     if (due <= scheduler_.now()) return;
-    scheduler_.advance_to(std::min({due, limit, disk_.next_event()}));
+    scheduler_.advance_to(std::min({due, limit, disk_.next_event(), target.next_due()}));
     while (disk_.has_event()) disk_.run_event();
+    target.run_due(scheduler_.now());
   }
 
   const VolumeRun& run_;
@@ -134,10 +137,10 @@ std::optional<VolumeProfile> find_profile(const std::string& name) {
   return *found;
 }
 
-Volume volume_of(const VolumeProfile& profile) {
+Volume volume_of(const VolumeProfile& profile, Nanoseconds return_time) {
   return {.writes_per_second = static_cast<double>(profile.iops),
           .bytes_per_second = static_cast<double>(profile.bytes_per_second),
-          .latency_s = static_cast<double>(profile.base + profile.jitter) * 1e-9};
+          .latency_s = static_cast<double>(profile.base + profile.jitter + return_time) * 1e-9};
 }
 
 Result<Figures> run_volume(const VolumeRun& run) { return World(run).run(); }

@@ -28,7 +28,8 @@ struct VolumeProfile {
 
 // essd-pl1-20g, gp3, nvme.
 [[nodiscard]] std::optional<VolumeProfile> find_profile(const std::string& name);
-[[nodiscard]] Volume volume_of(const VolumeProfile& profile);
+// What the profile promises to clients that need so long to come back.
+[[nodiscard]] Volume volume_of(const VolumeProfile& profile, Nanoseconds return_time);
 
 struct VolumeRun {
   VolumeProfile profile;
@@ -36,6 +37,7 @@ struct VolumeRun {
   TargetOptions target;
   double warmup_s = 0.5;
   double seconds = 2;
+  Nanoseconds return_time = 0;  // after which clients hear of their callbacks, on average
   std::uint64_t seed = 1;
 };
 
