@@ -206,9 +206,9 @@ class LogBufferTest : public ::testing::Test {
   Offset append(std::size_t length) {
     AppendCallback callback;
     const auto body = make_body(1, length);
-    const auto offset = buffer.append(body, checksum(body), callback);
-    EXPECT_TRUE(offset.has_value());
-    return offset.value_or(kNoOffset);
+    const auto appended = buffer.append(body, checksum(body), callback);
+    EXPECT_TRUE(appended.has_value());
+    return appended.value_or(Appended{}).offset;
   }
 
   LogBuffer buffer{Geometry((1 << 20) + kHeaderAreaBytes), 4, 16};

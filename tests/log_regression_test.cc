@@ -91,7 +91,8 @@ TEST(LogRegression, AFlushIsNotBelievedAfterADurableWriteFailed) {
   world.device().set_order(CompletionOrder::held);
   ASSERT_TRUE(world.trim(first).has_value());
   world.run();
-  world.device().complete_all();  // the read: now the header write is in flight
+  world.device().complete_all();  // the read
+  world.run();                    // now the header write is in flight
   world.append(10);
   world.run();
   ASSERT_EQ(world.device().pending().size(), 2U);

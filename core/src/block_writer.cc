@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "doorbell.h"
 #include "seqwal/check.h"
 
 namespace seqwal {
@@ -43,7 +44,8 @@ BlockWriter::BlockWriter(const Geometry& geometry, LogBuffer& buffer, HeaderStor
       headers_(headers),
       io_(io),
       options_(options),
-      frontier_(options.needs_flush) {}
+      frontier_(options.needs_flush),
+      depth_(options.depth, options.iops) {}
 
 void BlockWriter::start(Offset last_end, bool is_new) {
   SEQWAL_CHECK(headers_.wanted_evidence().has_value());
@@ -55,19 +57,29 @@ void BlockWriter::start(Offset last_end, bool is_new) {
   std::ranges::fill(padding_.span(), std::byte{0});
 }
 
-void BlockWriter::pump() {
+void BlockWriter::submit_full() {
   gated_ = false;
-  while (!stopped_ && has_free_slot() && pump_one()) {
+  while (may_submit() && submit_one()) {
   }
 }
 
-// One slice further, or one block sealed. False: nothing may go now.
-bool BlockWriter::pump_one() {
+void BlockWriter::pump(Nanoseconds now) {
+  submit_full();
+  plugged_ = may_submit() && plug_.holds(buffer_.next_ticket(), now);
+  while (may_submit() && may_begin() && !gated_ && !plugged_ && buffer_.seal()) submit_full();
+  if (!stopped_ && slices_in_flight_ >= depth_.depth() &&
+      (buffer_.has_open_block() || has_ready_block())) {
+    depth_.saturated();
+  }
+}
+
+// One slice of what is sealed. False: nothing may go now.
+bool BlockWriter::submit_one() {
   for (std::uint32_t number = frontier_.frontier(); number != buffer_.blocks_end(); ++number) {
     Writing& writing = this->writing(number);
     if (writing.issued()) continue;
     if (!writing.started) {
-      const auto block = buffer_.ready(number);
+      const auto block = may_begin() ? buffer_.ready(number) : std::nullopt;
       if (!block) continue;
       if (!may_start(number, *block)) {
         gated_ = true;
@@ -77,16 +89,31 @@ bool BlockWriter::pump_one() {
     }
     if (issue_slice(number, writing)) return true;
   }
-  return buffer_.seal();
+  return false;
 }
 
-bool BlockWriter::could_pump() const {
-  if (stopped_ || gated_ || !has_free_slot()) return false;
-  if (buffer_.has_open_block()) return true;
+bool BlockWriter::has_ready_block() const {
   for (std::uint32_t number = frontier_.frontier(); number != buffer_.blocks_end(); ++number) {
     if (!writing(number).started && buffer_.ready(number)) return true;
   }
   return false;
+}
+
+BlockWriter::Waits BlockWriter::waits() const {
+  if (stopped_ || !has_free_slot()) return {.what = Waits::For::completion};
+  if (!io_.pacer().ready()) return {.what = Waits::For::time, .until = io_.pacer().next()};
+  if (gated_ || !may_begin()) return {.what = Waits::For::completion};
+  if (!plugged_) return {};
+  return {.what = Waits::For::clients, .until = plug_.until(), .ticket = plug_.target()};
+}
+
+bool BlockWriter::could_pump(const Waits& waits) const {
+  if (waits.what == Waits::For::append && buffer_.has_open_block()) return true;
+  if (waits.what == Waits::For::clients &&
+      Doorbell::is_reached(buffer_.next_ticket(), waits.ticket)) {
+    return true;
+  }
+  return has_ready_block();
 }
 
 bool BlockWriter::may_start(std::uint32_t number, const SealedBlock& block) {
@@ -124,6 +151,7 @@ bool BlockWriter::window_allows(std::uint32_t number, const SealedBlock& block) 
 
 void BlockWriter::begin(Writing& writing, const SealedBlock& block) {
   SEQWAL_CHECK(block.end() <= geometry_.space_end(headers_.durable_keep()));
+  ++begun_;
   writing = Writing{};
   writing.block = block;
   writing.started = true;
@@ -236,16 +264,22 @@ void BlockWriter::submit(std::uint32_t number, Writing& writing, Offset at,
   ++slices_in_flight_;
 }
 
-void BlockWriter::complete(const IoPurpose& purpose, int os_error) {
+void BlockWriter::complete(const IoTable::Done& done, Nanoseconds now) {
+  const IoPurpose& purpose = done.purpose;
   Writing& writing = this->writing(purpose.number);
   SEQWAL_CHECK(writing.started && writing.in_flight > 0);
   --writing.in_flight;
   --slices_in_flight_;
   if (purpose.half != kNoHalf) writing.half_busy.at(purpose.half) = false;
-  if (os_error != 0) writing.failed = true;
+  if (done.os_error != 0) writing.failed = true;
+  depth_.completed(now, done.latency, done.bytes);
   if (writing.issued() && writing.in_flight == 0 && !writing.failed) {
     frontier_.written(purpose.number);
   }
+}
+
+void BlockWriter::acknowledged(std::uint16_t ticket, std::uint32_t records, Nanoseconds now) {
+  plug_.acknowledged(ticket, records, now + std::min(options_.plug, depth_.latency() / 10));
 }
 
 SealedBlock BlockWriter::take_durable() {

@@ -1,9 +1,14 @@
 // BlockWriter: seals block writes as late as it can, and submits them: within the space that the
 // durable trim offset leaves, and within the sliding window that the durable header allows.
 //
-// Late: a block write is sealed only when the device could take it, so whatever waits keeps
-// merging. A block that is not ready (an appender is still copying) is passed over, later ones may
-// go first. A long record is cut into slices that are staged through its block's memory. Each block
+// Late: a block write is sealed only when a slot (depth_control.h) and the pacer are free and the
+// clients that were called back had their chance (plug.h), so whatever waits keeps merging. One
+// that is full goes as soon as slot and pacer let it. A block that is not ready (an appender is
+// still copying) is passed over, later ones may go first. Where a flush makes durable, block writes
+// go in waves: none is begun from the first that waits for the flush until the flush is submitted,
+// when none is in flight any more.
+//
+// A long record is cut into slices that are staged through its block's memory. Each block
 // write gets evidence in its fill, if that has room; a jump of version 0 whose block write has none
 // gets it at the beginning of the gap. One thread, the log's.
 #ifndef SEQWAL_BLOCK_WRITER_H
@@ -13,10 +18,12 @@
 #include <cstdint>
 
 #include "aligned_buffer.h"
+#include "depth_control.h"
 #include "durable_frontier.h"
 #include "header_store.h"
 #include "io_table.h"
 #include "log_buffer.h"
+#include "plug.h"
 #include "seqwal/evidence.h"
 #include "seqwal/geometry.h"
 
@@ -28,7 +35,9 @@ inline constexpr std::int64_t kWindowLimitBytes = std::int64_t{512} << 20U;
 class BlockWriter {
  public:
   struct Options {
-    std::uint32_t depth = 4;        // slices in flight
+    std::uint32_t depth = 0;        // slices in flight, 0 = by DepthControl
+    std::uint64_t iops = 0;         // for that
+    Nanoseconds plug = 0;           // at most; a tenth of a write's latency if that is less
     std::uint32_t slice_bytes = 0;  // of one request
     bool durable_writes = false;    // every block write is a durable write
     bool needs_flush = false;       // or becomes durable with a flush
@@ -42,19 +51,41 @@ class BlockWriter {
   // the boundary there. `headers` wants evidence.
   void start(Offset last_end, bool is_new);
 
-  // Seals and submits what may go now. Asks `headers` for more space or window where a block write
-  // needs it; that block write, and all after it, then wait.
-  void pump();
-  // True when pump() could do something: a slot is free and something waits for it. Reads what
-  // appenders write last, so it is safe to ask right before sleeping.
-  [[nodiscard]] bool could_pump() const;
-  // True when there is a slot for one more block write.
-  [[nodiscard]] bool has_free_slot() const {
-    return slices_in_flight_ < options_.depth && !io_.full();
-  }
+  // Submits what is sealed and may go now. Asks `headers` for more space or window where a block
+  // write needs it; that block write, and all after it, then wait.
+  void submit_full();
+  // Seals and submits what may go now.
+  void pump(Nanoseconds now);
+
+  // What has to happen before pump() can do something.
+  struct Waits {
+    enum class For : std::uint8_t {
+      completion,  // of something in flight
+      time,        // `until`
+      clients,     // whose append gets the ticket before `ticket`; at most `until`
+      append,      // any
+    };
+    For what = For::append;
+    Nanoseconds until = kNever;
+    std::uint16_t ticket = 0;
+  };
+  [[nodiscard]] Waits waits() const;
+  // True when pump() could do something, for who was told to wait for clients or an append. Reads
+  // what appenders write last, so it is safe to ask right before sleeping.
+  [[nodiscard]] bool could_pump(const Waits& waits) const;
+  // A block write waits for a header.
+  [[nodiscard]] bool gated() const { return gated_; }
 
   // A slice came back.
-  void complete(const IoPurpose& purpose, int os_error);
+  void complete(const IoTable::Done& done, Nanoseconds now);
+  // `records` were acknowledged; `ticket` was the next one before their callbacks ran.
+  void acknowledged(std::uint16_t ticket, std::uint32_t records, Nanoseconds now);
+  // Written blocks wait for a flush, and all that it could cover is written.
+  [[nodiscard]] bool wants_flush() const {
+    return frontier_.wants_flush() && slices_in_flight_ == 0;
+  }
+  // So many block writes were begun, modulo 2^32.
+  [[nodiscard]] std::uint32_t begun() const { return begun_; }
   // No more block writes are submitted from now on.
   void stop() { stopped_ = true; }
 
@@ -94,7 +125,15 @@ class BlockWriter {
   [[nodiscard]] const Writing& writing(std::uint32_t number) const {
     return writing_[number % DurableFrontier::kCapacity];
   }
-  bool pump_one();
+  [[nodiscard]] bool has_free_slot() const {
+    return slices_in_flight_ < depth_.depth() && !io_.full();
+  }
+  [[nodiscard]] bool may_submit() const {
+    return !stopped_ && has_free_slot() && io_.pacer().ready();
+  }
+  [[nodiscard]] bool may_begin() const { return !frontier_.wants_flush(); }
+  [[nodiscard]] bool has_ready_block() const;
+  bool submit_one();
   bool may_start(std::uint32_t number, const SealedBlock& block);
   [[nodiscard]] bool space_allows(const SealedBlock& block);
   [[nodiscard]] bool window_allows(std::uint32_t number, const SealedBlock& block);
@@ -112,12 +151,16 @@ class BlockWriter {
   IoTable& io_;
   const Options options_;
   DurableFrontier frontier_;
+  DepthControl depth_;
+  Plug plug_;
+  bool plugged_ = false;
   std::array<Writing, DurableFrontier::kCapacity> writing_;
   AlignedBuffer padding_;  // one block with a padding header or evidence; version 1: then zeroes
   Offset window_start_;    // end of the last durable block write
   Offset durable_end_;     // end of its last record
   Offset new_start_ = kNoOffset;  // of a new log
   std::uint32_t slices_in_flight_ = 0;
+  std::uint32_t begun_ = 0;
   bool gated_ = false;  // something waits for the header
   bool stopped_ = false;
 };

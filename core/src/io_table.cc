@@ -4,7 +4,8 @@
 
 namespace seqwal {
 
-IoTable::IoTable(Device& device, std::uint32_t depth) : device_(device), slots_(depth) {
+IoTable::IoTable(Device& device, std::uint32_t depth, const Pacer& pacer)
+    : device_(device), pacer_(pacer), slots_(depth) {
   for (std::uint32_t i = depth; i-- > 0;) free_.push_back(i);
 }
 
@@ -17,6 +18,9 @@ void IoTable::submit(IoRequest request, const IoPurpose& purpose) {
   ++slot.generation;
   slot.purpose = purpose;
   slot.since = time_;
+  slot.bytes = 0;
+  for (const IoSegment& segment : request.segments) slot.bytes += segment.length_bytes;
+  pacer_.take(slot.bytes);
   slot.number = submitted_++;
   request.token = {index, slot.generation};
   ++in_flight_;
@@ -32,7 +36,10 @@ bool IoTable::reap(Done& done) {
   slot.busy = false;
   free_.push_back(completion.token.slot);
   --in_flight_;
-  done = {.purpose = slot.purpose, .os_error = completion.os_error};
+  done = {.purpose = slot.purpose,
+          .os_error = completion.os_error,
+          .latency = time_ - slot.since,
+          .bytes = slot.bytes};
   return true;
 }
 

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "pacer.h"
 #include "seqwal/device.h"
 #include "seqwal/types.h"
 
@@ -22,12 +23,16 @@ struct IoPurpose {
 
 class IoTable {
  public:
-  // At most `depth` in flight.
-  IoTable(Device& device, std::uint32_t depth);
+  // At most `depth` in flight. Whatever is submitted is counted by `pacer`; to ask it before is the
+  // caller's.
+  IoTable(Device& device, std::uint32_t depth, const Pacer& pacer = {0, 0});
 
   [[nodiscard]] std::uint32_t in_flight() const { return in_flight_; }
   [[nodiscard]] std::uint32_t depth() const { return static_cast<std::uint32_t>(slots_.size()); }
   [[nodiscard]] bool full() const { return in_flight_ == depth(); }
+
+  [[nodiscard]] Pacer& pacer() { return pacer_; }
+  [[nodiscard]] const Pacer& pacer() const { return pacer_; }
 
   // When what is submitted from now on is submitted.
   void set_time(Nanoseconds time) { time_ = time; }
@@ -38,6 +43,8 @@ class IoTable {
   struct Done {
     IoPurpose purpose;
     int os_error = 0;
+    Nanoseconds latency = 0;
+    std::uint64_t bytes = 0;
   };
   [[nodiscard]] bool reap(Done& done);
 
@@ -54,10 +61,12 @@ class IoTable {
     bool busy = false;
     IoPurpose purpose;
     Nanoseconds since = 0;
+    std::uint64_t bytes = 0;
     std::uint64_t number = 0;  // of submission
   };
 
   Device& device_;
+  Pacer pacer_;
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_;
   std::uint32_t in_flight_ = 0;

@@ -12,6 +12,12 @@ namespace {
 // Requests that must find a place beside the block writes: a header, a flush, a read for a trim.
 constexpr std::uint32_t kExtraRequests = 3;
 
+constexpr Nanoseconds kMostPlug = 1'000'000'000;
+
+std::uint32_t most_in_flight(const LogOptions& options) {
+  return options.depth == 0 ? DepthControl::kMost : options.depth;
+}
+
 }  // namespace
 
 Log::Impl::Impl(Device& device, Host& host, const LogOptions& options, EventSink* events,
@@ -23,11 +29,14 @@ Log::Impl::Impl(Device& device, Host& host, const LogOptions& options, EventSink
       geometry_(found.header().capacity_bytes),
       durable_by_(choose_durability(options.durability, device.limits())),
       headers_(found),
-      io_(device, std::min(options.depth + kExtraRequests, device.limits().depth)),
+      io_(device, std::min(most_in_flight(options) + kExtraRequests, device.limits().depth),
+          Pacer(options.iops, options.bytes_per_second)),
       watch_(io_, options.append_deadline),
       buffer_(geometry_, options.blocks, options.slots),
       writer_(geometry_, buffer_, headers_, io_,
               {.depth = options.depth,
+               .iops = options.iops,
+               .plug = options.plug,
                .slice_bytes = round_down_to_block(
                    std::min(device.limits().max_transfer_bytes, kSoftLimitBytes)),
                .durable_writes = durable_by_ == DurableBy::durable_write,
@@ -55,12 +64,12 @@ void Log::Impl::set_state(State next) {
 
 Result<Offset> Log::Impl::try_append(std::span<const std::byte> body, std::uint32_t body_checksum,
                                      AppendCallback& callback) {
-  const auto offset = buffer_.append(body, body_checksum, callback);
-  if (!offset) {
-    return fail(to_error_code(offset.error(), failed_.load(std::memory_order_acquire)));
+  const auto appended = buffer_.append(body, body_checksum, callback);
+  if (!appended) {
+    return fail(to_error_code(appended.error(), failed_.load(std::memory_order_acquire)));
   }
-  if (doorbell_.ring()) device_.wake();
-  return *offset;
+  if (doorbell_.ring(appended->end_ticket, appended->begins_block)) device_.wake();
+  return appended->offset;
 }
 
 Result<Offset> Log::Impl::append(std::span<const std::byte> body, AppendCallback& callback,
@@ -122,7 +131,8 @@ std::optional<Error> Log::Impl::failure() const {
 
 Result<std::unique_ptr<Log>> Log::open(Device& device, Host& host, const LogOptions& options,
                                        EventSink* events) {
-  SEQWAL_REQUIRE(options.depth >= 1 && options.depth <= 1024);
+  SEQWAL_REQUIRE(options.depth <= 1024);
+  SEQWAL_REQUIRE(options.plug >= 0 && options.plug <= kMostPlug);
   const auto found = read_headers(device, host);
   if (!found) return std::unexpected(found.error());
   if (events != nullptr) {

@@ -47,6 +47,13 @@ struct SealedBlock {
   [[nodiscard]] Offset end() const { return round_up_to_block(records_end); }
 };
 
+// What an append has claimed.
+struct Appended {
+  Offset offset;
+  std::uint16_t end_ticket = 0;  // the next one
+  bool begins_block = false;     // the block write before is sealed, or this one is by itself
+};
+
 template <typename Atomics>
 class BasicLogBuffer {
  public:
@@ -60,11 +67,11 @@ class BasicLogBuffer {
   // The memory of all blocks, for the device to know.
   [[nodiscard]] std::span<std::byte> block_memory() const { return memory_.span(); }
 
-  // Any thread. The record is appended when this returns an offset. `callback` is taken only then.
+  // Any thread. The record is appended when this returns. `callback` is taken only then.
   // Precondition: body not empty, and fits in the section.
-  [[nodiscard]] std::expected<Offset, Refusal> append(std::span<const std::byte> body,
-                                                      std::uint32_t body_checksum,
-                                                      AppendCallback& callback);
+  [[nodiscard]] std::expected<Appended, Refusal> append(std::span<const std::byte> body,
+                                                        std::uint32_t body_checksum,
+                                                        AppendCallback& callback);
 
   // --- the polling thread only
   // Seals the open block write, if there is one: the next record begins a new one.
@@ -73,6 +80,9 @@ class BasicLogBuffer {
   void stop();
   // True while a block write is open.
   [[nodiscard]] bool has_open_block() const;
+  // The ticket that the next append gets, and where the last one ended.
+  [[nodiscard]] std::uint16_t next_ticket() const;
+  [[nodiscard]] Offset end() const;
   // One more than the number of the last block that was begun; numbers count from 0.
   [[nodiscard]] std::uint32_t blocks_end() const;
   // The block write of this number once it is ready, else nothing.

@@ -48,9 +48,9 @@ ClaimLimits BasicLogBuffer<Atomics>::limits() const {
 }
 
 template <typename Atomics>
-std::expected<Offset, Refusal> BasicLogBuffer<Atomics>::append(std::span<const std::byte> body,
-                                                               std::uint32_t body_checksum,
-                                                               AppendCallback& callback) {
+std::expected<Appended, Refusal> BasicLogBuffer<Atomics>::append(std::span<const std::byte> body,
+                                                                 std::uint32_t body_checksum,
+                                                                 AppendCallback& callback) {
   const auto record_bytes = static_cast<std::uint32_t>(kRecordHeaderBytes + body.size());
   while (true) {
     // The limits are loaded after the tail. If the tail has not moved by the swap, they belong
@@ -68,7 +68,9 @@ std::expected<Offset, Refusal> BasicLogBuffer<Atomics>::append(std::span<const s
     if (tail_.compare_exchange_weak(word, plan->after.pack(), std::memory_order_seq_cst,
                                     std::memory_order_relaxed)) {
       place(*plan, limits.released_blocks, body, body_checksum, callback);
-      return plan->offset;
+      return Appended{.offset = plan->offset,
+                      .end_ticket = plan->after.ticket,
+                      .begins_block = plan->new_block};
     }
   }
 }
@@ -166,6 +168,17 @@ template <typename Atomics>
 bool BasicLogBuffer<Atomics>::has_open_block() const {
   const std::uint64_t word = tail_.load(std::memory_order_seq_cst);
   return Tail::unpack(word, Offset{0}).open();
+}
+
+template <typename Atomics>
+std::uint16_t BasicLogBuffer<Atomics>::next_ticket() const {
+  return Tail::unpack(tail_.load(std::memory_order_seq_cst), Offset{0}).ticket;
+}
+
+template <typename Atomics>
+Offset BasicLogBuffer<Atomics>::end() const {
+  const Offset reference{released_.reference.load(std::memory_order_relaxed)};
+  return Tail::unpack(tail_.load(std::memory_order_acquire), reference).offset;
 }
 
 template <typename Atomics>

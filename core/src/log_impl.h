@@ -69,8 +69,8 @@ class Log::Impl {
                                           std::uint32_t body_checksum, AppendCallback& callback);
 
   // The steps of poll.
-  void reap();
-  void advance_frontier();
+  void reap(Nanoseconds now);
+  void advance_frontier(Nanoseconds now);
   void watch_device();
   void finish_failure();
   void pump_trims();
@@ -78,8 +78,10 @@ class Log::Impl {
   void pump_header();
   void pump_flush();
   void finish_close();
-  [[nodiscard]] bool rest();
+  [[nodiscard]] Nanoseconds rest(Nanoseconds now);
+  [[nodiscard]] Nanoseconds rest_until(const BlockWriter::Waits& waits, Nanoseconds now);
 
+  [[nodiscard]] bool header_is_due();
   void header_written(int os_error);
   void fail_log(Offset offset, int os_error, const char* detail);
   [[nodiscard]] Offset offset_of(const IoPurpose& purpose) const;
@@ -108,7 +110,8 @@ class Log::Impl {
   LogBuffer buffer_;
   BlockWriter writer_;
   Trimmer trimmer_;
-  std::uint32_t acknowledged_ = 0;  // block writes whose callbacks ran
+  std::uint32_t acknowledged_ = 0;     // block writes whose callbacks ran
+  std::uint32_t begun_at_header_ = 0;  // block writes, when a header was written last
   bool room_made_ = false;
   bool gave_up_ = false;  // on what is in flight: it counts for nothing any more
   bool close_postponed_ = false;

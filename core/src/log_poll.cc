@@ -12,6 +12,9 @@ namespace {
 
 // Without appends for that long, the header is told how far the log is durable.
 constexpr Nanoseconds kQuietTime = 1'000'000'000;
+// A header write for trims alone comes after so many block writes, unless space runs short.
+constexpr std::uint32_t kBlockWritesPerHeader = 32;
+constexpr std::int64_t kShortOfSpaceBytes = std::int64_t{64} << 20U;
 
 }  // namespace
 
@@ -37,37 +40,39 @@ void Log::Impl::withdraw_memory() {
 Nanoseconds Log::Impl::poll(Nanoseconds now) {
   SEQWAL_REQUIRE(state() >= State::running);
   if (state() == State::closed) {
-    if (device_has_memory()) reap();
+    if (device_has_memory()) reap(now);
     return now;
   }
   poller_.store(host_.self(), std::memory_order_relaxed);
   if (!memory_announced_) announce_memory();
   doorbell_.awake();
   watch_.advance(now);
-  reap();
-  advance_frontier();
+  io_.pacer().advance(now);
+  reap(now);
+  // A backlog that fills a block has nothing to gain from whoever is called back now.
+  if (state() == State::running) writer_.submit_full();
+  advance_frontier(now);
   watch_device();
   finish_failure();
   pump_trims();
   pump_watermark(now);
   pump_header();
   pump_flush();
-  writer_.pump();
+  writer_.pump(now);
   pump_header();  // a block write may wait for more window or space
   finish_close();
   if (std::exchange(room_made_, false)) notify_room();
-  const Nanoseconds next_look = gave_up_ ? kNever : watch_.next_look();
-  return rest() ? std::min(next_look, quiet_until_) : now;
+  return rest(now);
 }
 
 // Completions are collected first; no callback runs in here.
-void Log::Impl::reap() {
+void Log::Impl::reap(Nanoseconds now) {
   IoTable::Done done;
   while (io_.reap(done)) {
     if (gave_up_) continue;  // its callbacks ran, its outcome changes nothing
     switch (done.purpose.kind) {
       case IoPurpose::Kind::block:
-        writer_.complete(done.purpose, done.os_error);
+        writer_.complete(done, now);
         if (done.os_error != 0) {
           fail_log(writer_.start_of(done.purpose.number), done.os_error, "a block write failed");
         }
@@ -89,14 +94,18 @@ void Log::Impl::reap() {
   }
 }
 
-void Log::Impl::advance_frontier() {
+void Log::Impl::advance_frontier(Nanoseconds now) {
+  const std::uint16_t next_ticket = buffer_.next_ticket();
+  std::uint32_t records = 0;
   while (writer_.frontier().advance()) {
     const SealedBlock block = writer_.take_durable();
     end_ = block.records_end;
     trimmer_.note_durable(block.gap_begin, block.start, block.records_end);
     durable_.store(end_.value, std::memory_order_release);
+    records += static_cast<std::uint16_t>(block.end_ticket - block.first_ticket);
     acknowledge(block, acknowledged_, AppendStatus::durable);
   }
+  if (records > 0) writer_.acknowledged(next_ticket, records, now);
 }
 
 // The block's memory goes back first, so that a callback that appends finds room.
@@ -196,8 +205,20 @@ void Log::Impl::pump_watermark(Nanoseconds now) {
   }
 }
 
+// While block writes go out one after the other, trims share a header write now and then. It goes
+// at once where something waits for it, where space runs short, and where nothing else is to do.
+bool Log::Impl::header_is_due() {
+  if (writer_.gated() || trimmer_.crowded() || closing_.seems_closed()) return true;
+  if (writer_.begun() - begun_at_header_ >= kBlockWritesPerHeader) return true;
+  if (acknowledged_ == buffer_.blocks_end()) return true;
+  const std::int64_t free = geometry_.space_end(headers_.durable_keep()) - buffer_.end();
+  return free < std::min(geometry_.section_bytes() / 4, kShortOfSpaceBytes);
+}
+
 void Log::Impl::pump_header() {
   if (state() != State::running || !headers_.dirty() || headers_.writing() || io_.full()) return;
+  if (!io_.pacer().ready() || !header_is_due()) return;
+  begun_at_header_ = writer_.begun();
   const HeaderStore::Write write = headers_.begin();
   const std::array segment{IoSegment{write.bytes.data(), write.bytes.size()}};
   io_.submit({.token = {},
@@ -230,7 +251,7 @@ void Log::Impl::header_written(int os_error) {
 
 // One flush covers every block write reaped before it.
 void Log::Impl::pump_flush() {
-  if (state() != State::running || !writer_.frontier().wants_flush() || io_.full()) return;
+  if (state() != State::running || !writer_.wants_flush() || io_.full()) return;
   writer_.frontier().flush_begins();
   io_.submit({.token = {}, .kind = IoKind::flush, .durable = false, .position = {}, .segments = {}},
              {.kind = IoPurpose::Kind::flush});
@@ -261,15 +282,36 @@ void Log::Impl::finish_close() {
   set_state(State::closed);
 }
 
-// True: nothing can be done before a completion or a wake-up.
-bool Log::Impl::rest() {
-  if (state() == State::closed) return false;  // nobody is to wait for a log that has finished
+// Until when nothing can be done before a completion or a wake-up.
+Nanoseconds Log::Impl::rest(Nanoseconds now) {
+  if (state() == State::closed) return now;  // nobody is to wait for a log that has finished
   // A trim on its way in, for some instructions more. It may be refused, and wakes nobody then.
-  if (close_postponed_) return false;
-  const bool failing = state() == State::failing && !waits_for_device();
-  if (!failing && !writer_.has_free_slot()) return true;  // an append changes nothing
-  return doorbell_.may_sleep(
-      [&] { return failing ? buffer_.ready(acknowledged_).has_value() : writer_.could_pump(); });
+  if (close_postponed_) return now;
+  const Nanoseconds next_look = gave_up_ ? kNever : watch_.next_look();
+  Nanoseconds until = std::min(next_look, quiet_until_);
+  if (headers_.dirty() && !headers_.writing() && !io_.pacer().ready()) {
+    until = std::min(until, io_.pacer().next());
+  }
+  if (state() == State::failing && !waits_for_device()) {
+    const auto is_ready = [&] { return buffer_.ready(acknowledged_).has_value(); };
+    return doorbell_.may_sleep(is_ready) ? until : now;
+  }
+  return std::min(until, rest_until(writer_.waits(), now));
+}
+
+Nanoseconds Log::Impl::rest_until(const BlockWriter::Waits& waits, Nanoseconds now) {
+  using For = BlockWriter::Waits::For;
+  const auto could_pump = [&] { return writer_.could_pump(waits); };
+  switch (waits.what) {
+    case For::completion:
+    case For::time:
+      break;  // an append changes nothing
+    case For::clients:
+      return doorbell_.may_sleep_until(waits.ticket, could_pump) ? waits.until : now;
+    case For::append:
+      return doorbell_.may_sleep(could_pump) ? waits.until : now;
+  }
+  return waits.until;
 }
 
 void Log::Impl::notify_room() {

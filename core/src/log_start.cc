@@ -43,7 +43,8 @@ Lineage Log::Impl::next_lineage() const {
 std::int64_t Log::Impl::wanted_window() const {
   const std::int64_t window = options_.window_bytes > 0
                                   ? options_.window_bytes
-                                  : std::int64_t{options_.blocks} * kSoftLimitBytes;
+                                  // and the gap of a jump among them
+                                  : std::int64_t{options_.blocks + 1} * kSoftLimitBytes;
   return round_up_to_block(std::min(window, geometry_.section_bytes()));
 }
 

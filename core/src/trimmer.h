@@ -54,6 +54,8 @@ class Trimmer {
   void pump();
   // A read came back; the next pump() judges it.
   void read_done(int os_error);
+  // Many wait for the header.
+  [[nodiscard]] bool crowded() const { return awaiting_.size() >= kPending / 2; }
   // Answers those whose trim offset is durable now.
   void answer_durable();
   // Answers everything, queued or pending, with this error. Only with no read in flight, or one

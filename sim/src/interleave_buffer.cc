@@ -182,14 +182,14 @@ bool BufferScenario::try_append(std::uint32_t body) {
     ++record.calls;
     record.told = result.offset;
   };
-  const auto offset = world_->buffer.append(bodies_.at(body), 1, callback);
-  if (!offset) {
-    execution().expect(offset.error() != Refusal::stopped || shape_.stops,
+  const auto appended = world_->buffer.append(bodies_.at(body), 1, callback);
+  if (!appended) {
+    execution().expect(appended.error() != Refusal::stopped || shape_.stops,
                        "an append is refused for the wrong reason");
-    return offset.error() == Refusal::stopped;
+    return appended.error() == Refusal::stopped;
   }
-  record.offset = *offset;
-  if (world_->doorbell.ring()) world_->device.wake();
+  record.offset = appended->offset;
+  if (world_->doorbell.ring(appended->end_ticket, appended->begins_block)) world_->device.wake();
   return true;
 }
 

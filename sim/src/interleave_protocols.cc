@@ -75,8 +75,35 @@ class DoorbellScenario final : public ProtocolScenario<DoorbellWorld> {
   }
   void use(DoorbellWorld& world, std::uint32_t /*thread*/) override {
     for (std::uint32_t i = 0; i < scope().ops; ++i) {
-      world.published.fetch_add(1, kSeqCst);
-      if (world.doorbell.ring()) world.device.wake();
+      const std::uint32_t before = world.published.fetch_add(1, kSeqCst);
+      if (world.doorbell.ring(static_cast<std::uint16_t>(before + 1))) world.device.wake();
+    }
+  }
+  void look_back(DoorbellWorld& /*world*/) override {}
+};
+
+// The polling thread sleeps until so many were published, and not for less.
+class TicketScenario final : public ProtocolScenario<DoorbellWorld> {
+ public:
+  explicit TicketScenario(const Scope& scope)
+      : ProtocolScenario(scope, {"published", "sleeping", "woken"}) {}
+
+ private:
+  void poll(DoorbellWorld& world) override {
+    const auto ticket = static_cast<std::uint16_t>(total());
+    const auto reached = [&] { return world.published.load(kSeqCst) >= total(); };
+    while (!reached()) {
+      world.doorbell.awake();
+      const auto is_more = [&] { return scope().rechecks && reached(); };
+      if (!world.doorbell.may_sleep_until(ticket, is_more)) continue;
+      world.device.wait();
+      Execution::current().expect(reached(), "woken before everybody was there");
+    }
+  }
+  void use(DoorbellWorld& world, std::uint32_t /*thread*/) override {
+    for (std::uint32_t i = 0; i < scope().ops; ++i) {
+      const std::uint32_t before = world.published.fetch_add(1, kSeqCst);
+      if (world.doorbell.ring(static_cast<std::uint16_t>(before + 1))) world.device.wake();
     }
   }
   void look_back(DoorbellWorld& /*world*/) override {}
@@ -223,10 +250,13 @@ class ClosingScenario final : public ProtocolScenario<ClosingWorld> {
 
 }  // namespace
 
-std::vector<std::string_view> protocol_scenarios() { return {"doorbell", "room", "ring", "close"}; }
+std::vector<std::string_view> protocol_scenarios() {
+  return {"doorbell", "ticket", "room", "ring", "close"};
+}
 
 std::unique_ptr<Scenario> make_protocol_scenario(std::string_view name, const Scope& scope) {
   if (name == "doorbell") return std::make_unique<DoorbellScenario>(scope);
+  if (name == "ticket") return std::make_unique<TicketScenario>(scope);
   if (name == "room") return std::make_unique<RoomScenario>(scope);
   if (name == "ring") return std::make_unique<RingScenario>(scope);
   if (name == "close") return std::make_unique<ClosingScenario>(scope);

@@ -39,7 +39,8 @@ void draw_disk(WorldPlan& plan, Draw& draw) {
   limits.volatile_cache = draw.has("volatile cache");
   limits.durable_write = DurableWrite::free;
   if (limits.volatile_cache) {
-    limits.durable_write = draw.has("fua") ? DurableWrite::fua : DurableWrite::flush;
+    // Where a flush makes durable, waves leave less in flight.
+    limits.durable_write = draw.one_in(3, "flush") ? DurableWrite::flush : DurableWrite::fua;
   }
   Timing::Options timing;
   timing.model = draw.of<TimingModel>({TimingModel::any_order, TimingModel::any_order,
@@ -83,7 +84,7 @@ void draw_log(WorldPlan& plan, Draw& draw) {
   plan.log.blocks = draw.of<std::uint32_t>({16, 16, 16, 16, 16, 16, 8, 8, 4, 2}, "blocks");
   plan.log.slots = draw.of<std::uint32_t>({128, 64, 256, 32, 16}, "slots");
   plan.log.depth =
-      draw.of<std::uint32_t>({16, 8, 16, 12, 16, 8, 12, 16, 6, 16, 16, 3, 2, 1}, "depth");
+      draw.of<std::uint32_t>({16, 8, 16, 12, 16, 0, 12, 16, 6, 16, 16, 3, 2, 1}, "depth");
   plan.log.window_bytes = draw.one_in(8, "small window")
                               ? static_cast<std::int64_t>(draw.below(9, "window") * 4096)
                               : 0;
@@ -115,6 +116,18 @@ void draw_workload(WorldPlan& plan, Draw& draw) {
   plan.resume_one_in = draw.of<std::uint64_t>({2, 0, 2, 1, 3, 8}, "resumes");
   plan.created_bare = draw.one_in(8, "created bare");
   plan.taken_over_one_in = draw.one_in(8, "taken over") ? 4 : 0;
+}
+
+// Limits that the log keeps, whatever the disk would take.
+void draw_policy(WorldPlan& plan, Draw& draw) {
+  if (draw.one_in(8, "paced operations")) {
+    plan.log.iops = draw.of<std::uint64_t>({500'000, 100'000, 20'000}, "iops");
+  }
+  if (draw.one_in(12, "paced bytes")) {
+    plan.log.bytes_per_second =
+        draw.of<std::uint64_t>({std::uint64_t{4} << 30U, std::uint64_t{256} << 20U}, "bytes");
+  }
+  plan.log.plug = draw.of<Nanoseconds>({0, 60'000, 0, 2'000}, "plug");
 }
 
 // Far beyond what a healthy disk takes, tails and all: nobody sits through virtual time.
@@ -160,6 +173,7 @@ WorldPlan draw_plan(Profile profile, Choices& choices) {
   if (plan.profile == Profile::rot) plan.injuries = 1 + draw.below(4, "injuries");
   draw_faults(plan, draw);
   draw_log(plan, draw);
+  draw_policy(plan, draw);
   draw_workload(plan, draw);
   draw_deadline(plan, draw);
   return plan;

@@ -86,6 +86,8 @@ class LogWorld {
 
  private:
   void open(const LogWorldOptions& options, bool reset);
+  // Moves the clock where the log waits for the pacer.
+  void poll_paced();
 
   std::unique_ptr<MemoryDevice> device_;
   std::unique_ptr<Log> log_;

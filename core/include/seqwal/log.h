@@ -55,8 +55,17 @@ struct LogOptions {
   std::uint32_t blocks = 32;
   // Appends between claim and callback, a power of two, 16..32768.
   std::uint32_t slots = 16384;
-  // Block writes (or slices of long ones) in flight at once; never more than the device takes.
-  std::uint32_t depth = 4;
+  // What the volume is allowed, 0 = no limit known. Requests of the log, its headers included, go
+  // just below that: what waits in the log still merges, what a volume holds back does not.
+  std::uint64_t iops = 0;
+  std::uint64_t bytes_per_second = 0;
+  // Block writes (or slices of long ones) in flight at once, 0..1024; never more than the device
+  // takes. 0 = iops × the latency that is measured, or felt for where there is no limit, 32 at
+  // most.
+  std::uint32_t depth = 0;
+  // For how long a block write waits, at most, for the clients that were just called back to append
+  // again and share it: that, or a tenth of a write's latency. Left out where they do not. 0 = not.
+  Nanoseconds plug = 60'000;
   // Maximum length of the sliding window at reset; 0 = everything that block memory can hold, so
   // that no append of up to 256 KiB waits for a header write. Grown through the header, in steps.
   std::int64_t window_bytes = 0;

@@ -1,0 +1,41 @@
+#include "pacer.h"
+
+#include <algorithm>
+
+namespace seqwal {
+namespace {
+
+constexpr Nanoseconds kCatchUp = 50'000;
+constexpr std::uint64_t kSecond = 1'000'000'000;
+
+// A little longer than the limit says.
+constexpr Nanoseconds with_margin(std::uint64_t time) {
+  return static_cast<Nanoseconds>(time + time / 256 + 1);
+}
+
+}  // namespace
+
+Pacer::Pacer(std::uint64_t iops, std::uint64_t bytes_per_second)
+    : operation_time_(iops == 0 ? 0 : with_margin(kSecond / iops)),
+      bytes_per_second_(bytes_per_second) {}
+
+void Pacer::advance(Nanoseconds now) { now_ = std::max(now_, now); }
+
+Nanoseconds Pacer::next() const { return std::max(next_operation_, next_byte_); }
+
+Nanoseconds Pacer::after(Nanoseconds next, Nanoseconds cost, Nanoseconds catch_up) const {
+  return std::max(next, now_ - catch_up) + cost;
+}
+
+void Pacer::take(std::uint64_t bytes) {
+  if (operation_time_ > 0) {
+    next_operation_ =
+        after(next_operation_, operation_time_, std::min(kCatchUp, operation_time_ / 8));
+  }
+  if (bytes_per_second_ > 0) {
+    // Requests are of 1 MiB at most: the product fits.
+    next_byte_ = after(next_byte_, with_margin(bytes * kSecond / bytes_per_second_), kCatchUp);
+  }
+}
+
+}  // namespace seqwal
