@@ -130,7 +130,9 @@ class CrashTest : public ToolTest {
     Life life;
     life.contiguous = std::string(setting.format) == "1";
     life.resumes = start_ == Start::resume;
-    if (life.resumes) ASSERT_NO_FATAL_FAILURE(make_room(setting));
+    if (life.resumes) {
+      ASSERT_NO_FATAL_FAILURE(make_room(setting));
+    }
     life.before = std::exchange(found_, {});
     const bool killed = run_writer(setting, source, life);
     ASSERT_NO_FATAL_FAILURE(read_back());
