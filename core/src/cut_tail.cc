@@ -24,7 +24,8 @@ std::unexpected<Error> cannot(const char* what, Offset offset, int os_error) {
 class Cut {
  public:
   Cut(Device& device, const Geometry& geometry, const TailCut& cut)
-      : io_(device),
+      : device_(device),
+        io_(device),
         geometry_(geometry),
         cut_(cut),
         unit_bytes_(std::clamp(device.limits().atomic_write_bytes, device.limits().block_bytes,
@@ -35,20 +36,27 @@ class Cut {
         buffer_(kPieceBytes),
         staging_(kBlockBytes) {}
 
-  Result<void> run() {
+  Result<void> run(Host& host) {
     if (auto ok = write_again(); !ok) return ok;
+    if (!cut_.had_evidence) {
+      if (auto ok = adopt(host); !ok) return ok;
+      return zero_behind();
+    }
     if (auto ok = vouch_for_jump(); !ok) return ok;
     for (const RecoveredTail::BrokenFill& fill : cut_.tail.broken_fills) {
       if (auto ok = mend_fill(fill.begin, fill.incarnation); !ok) return ok;
+      if (auto ok = flush(); !ok) return ok;
     }
     if (cut_.tail.torn) {
       if (auto ok = mend_fill(cut_.tail.end, cut_.lineage.incarnation); !ok) return ok;
+      if (auto ok = flush(); !ok) return ok;
     }
     return zero_behind();
   }
 
   // A writer without evidence acknowledges in any order: what it left there may be acknowledged.
   Result<void> refuse_records() {
+    if (cut_.tail.is_followed) return may_be_acknowledged(cut_.tail.end);
     return for_each_block([&](std::span<const std::byte> block, Offset at, bool readable) {
       if (!readable) {
         return Result<void>(std::unexpected(
@@ -62,17 +70,21 @@ class Cut {
       if (!header || header->kind != RecordKind::data) return Result<void>();
       const auto whole = is_whole(*header);
       if (!whole) return Result<void>(std::unexpected(whole.error()));
-      if (!*whole) return Result<void>();
-      return Result<void>(std::unexpected(
-          Error{.code = ErrorCode::unknown_tail,
-                .os_error = 0,
-                .offset = at,
-                .detail = "a record lies there, behind a hole, and may have been acknowledged by a "
-                          "writer that leaves no evidence: recover the log, then reset it"}));
+      return *whole ? may_be_acknowledged(at) : Result<void>();
     });
   }
 
  private:
+  static Result<void> may_be_acknowledged(Offset offset) {
+    return std::unexpected(
+        Error{.code = ErrorCode::unknown_tail,
+              .os_error = 0,
+              .offset = offset,
+              .detail = "a record lies there or behind, beyond a hole, and may have been "
+                        "acknowledged by a writer that leaves no evidence: recover the log, then "
+                        "reset it"});
+  }
+
   Result<bool> is_whole(const RecordHeader& header) {
     const std::int64_t length = std::int64_t{kRecordHeaderBytes} + header.body_length_bytes;
     if (length > geometry_.left_in_cycle(header.offset)) return false;
@@ -110,10 +122,76 @@ class Cut {
   Result<void> vouch_for_jump() {
     const Offset gap = cut_.tail.gap_begin;
     if (gap == kNoOffset || gap <= cut_.trim) return {};
+    if (auto ok = mend_gap(gap, cut_.tail.gap_previous_end, cut_.tail.gap_incarnation); !ok) {
+      return ok;
+    }
+    return flush();
+  }
+
+  // The records of a writer without evidence get some: every fill between two of them, the one
+  // behind the last, and the gap of a jump. Until the headers have evidence nobody asks for it, so
+  // one flush is enough.
+  Result<void> adopt(Host& host) {
+    const auto recovery = Recovery::open(device_, host, {.mode = RecoveryMode::prefix});
+    if (!recovery) return std::unexpected(recovery.error());
+    Offset end = kNoOffset;  // of the record before
+    if (cut_.tail.trim_is_record) {
+      const auto trimmed = header_at(cut_.trim);
+      if (!trimmed) return std::unexpected(trimmed.error());
+      if (!*trimmed) return cannot("read again", cut_.trim, 0);
+      end = end_of(**trimmed);
+    }
+    while (cut_.tail.first != kNoOffset && end < cut_.tail.end) {
+      const auto record = (*recovery)->next();
+      if (!record) return std::unexpected(record.error());
+      if (!*record) return cannot("read again", end, 0);
+      const Offset offset = (*record)->offset;
+      const Offset record_end = offset + (kRecordHeaderBytes + std::ssize((*record)->body));
+      if (offset != end && end != kNoOffset) {
+        (*recovery)->settle();
+        if (auto ok = adopt_between(end, offset); !ok) return ok;
+      }
+      end = record_end;
+    }
+    (*recovery)->settle();
+    if (auto ok = mend_fill(cut_.tail.end, cut_.lineage.incarnation); !ok) return ok;
+    return flush();
+  }
+
+  // A block write ends at `end`, and the next one begins at `next`.
+  Result<void> adopt_between(Offset end, Offset next) {
+    if (!is_block_aligned(end)) {
+      const auto padding = header_at(end);
+      if (!padding) return std::unexpected(padding.error());
+      if (*padding) return {};
+      if (auto ok = mend_fill(end, cut_.lineage.incarnation); !ok) return ok;
+    }
+    const Offset gap = round_up_to_block(end);
+    if (next == gap || cut_.version == FormatVersion::v1) return {};
+    return mend_gap(gap, end, cut_.lineage.incarnation);
+  }
+
+  static Offset end_of(const RecordHeader& header) {
+    return header.offset + (std::int64_t{kRecordHeaderBytes} + header.body_length_bytes);
+  }
+
+  Result<std::optional<RecordHeader>> header_at(Offset offset) {
+    if (geometry_.left_in_cycle(offset) < kRecordHeaderBytes) return std::nullopt;
+    const Offset begin = round_down_to_block(offset);
+    const auto at = static_cast<std::size_t>(offset - begin);
+    const auto bytes =
+        buffer_.span().first(round_up_to_block(at + std::size_t{kRecordHeaderBytes}));
+    if (const int os_error = io_.read(geometry_.position(begin), bytes); os_error != 0) {
+      return cannot("read a record", offset, os_error);
+    }
+    return decode_record_header(
+        std::span<const std::byte>(bytes).subspan(at).first<kRecordHeaderBytes>(), offset);
+  }
+
+  Result<void> mend_gap(Offset gap, Offset previous_end, std::uint32_t incarnation) {
     const auto block = buffer_.span().first(kBlockBytes);
     std::ranges::fill(block, std::byte{0});
-    put_evidence(block, cut_.tail.gap_incarnation,
-                 {.begin = gap, .previous_end = cut_.tail.gap_previous_end});
+    put_evidence(block, incarnation, {.begin = gap, .previous_end = previous_end});
     return write(gap, block);
   }
 
@@ -129,10 +207,9 @@ class Cut {
     std::ranges::fill(block.subspan(used), std::byte{0});
     if (kBlockBytes - used >= kBlockEvidenceBytes) {
       // It says nothing of what stands before this block.
-      put_evidence(block, incarnation,
-                   {.begin = begin,
-                    .records_bytes = static_cast<std::uint32_t>(used),
-                    .previous_end = end});
+      put_evidence(
+          block, incarnation,
+          {.begin = begin, .records_bytes = static_cast<std::uint32_t>(used), .previous_end = end});
     }
     // The unit that holds the end of the last record comes last, and alone.
     const std::size_t from = used / unit_bytes_ * unit_bytes_;
@@ -141,6 +218,7 @@ class Cut {
       if (auto ok = write(begin + static_cast<std::int64_t>(rest), block.subspan(rest)); !ok) {
         return ok;
       }
+      if (auto ok = cut_.had_evidence ? flush() : Result<void>(); !ok) return ok;
     }
     return write(begin + static_cast<std::int64_t>(from), block.subspan(from, unit_bytes_));
   }
@@ -218,7 +296,7 @@ class Cut {
     if (const int os_error = io_.write(geometry_.position(at), staged, false); os_error != 0) {
       return cannot("write", at, os_error);
     }
-    return flush();
+    return {};
   }
 
   Result<void> flush() {
@@ -227,6 +305,7 @@ class Cut {
     return {};
   }
 
+  Device& device_;
   SyncIo io_;
   const Geometry geometry_;
   const TailCut& cut_;
@@ -244,8 +323,8 @@ Result<void> check_tail(Device& device, const Geometry& geometry, const TailCut&
   return cut.had_evidence ? Result<void>() : Cut(device, geometry, cut).refuse_records();
 }
 
-Result<void> cut_tail(Device& device, const Geometry& geometry, const TailCut& cut) {
-  return Cut(device, geometry, cut).run();
+Result<void> cut_tail(Device& device, Host& host, const Geometry& geometry, const TailCut& cut) {
+  return Cut(device, geometry, cut).run(host);
 }
 
 }  // namespace seqwal

@@ -18,6 +18,10 @@
 //      begins with a record header, carries evidence or cannot be read is zeroed; behind a volatile
 //      cache every block, for the same reason as in 1.
 //
+// Records of a writer that leaves no evidence are adopted: instead of 2 and 3 every fill of the
+// prefix and the gap of its jump are written, as a writer with evidence would have left them. From
+// the new headers on, everything up to the tail is testified.
+//
 // Whatever a crash leaves in between recovers to the same prefix.
 #ifndef SEQWAL_CUT_TAIL_H
 #define SEQWAL_CUT_TAIL_H
@@ -25,14 +29,16 @@
 #include "seqwal/device.h"
 #include "seqwal/evidence.h"
 #include "seqwal/geometry.h"
+#include "seqwal/host.h"
 #include "seqwal/recovery.h"
 
 namespace seqwal {
 
 struct TailCut {
   RecoveredTail tail;
-  Lineage lineage;                // of the timeline that begins
-  Offset watermark;               // of that evidence; what lies below it is on the media
+  Lineage lineage;   // of the timeline that begins
+  Offset watermark;  // of that evidence; what lies below it is on the media
+  FormatVersion version = FormatVersion::v0;
   Offset trim;                    // of the header
   std::int64_t window_bytes = 0;  // the greater one of both slots
   Offset space_end;               // block writes may extend up to here
@@ -43,11 +49,12 @@ struct TailCut {
 // Nothing else is in flight, in both.
 
 // Whether it may be cut off at all: writes nothing. Error: unknown_tail when the writer before left
-// no evidence and something that may be a record lies behind the tail.
+// no evidence, and a record was met behind the tail, or something that may be one lies there.
 [[nodiscard]] Result<void> check_tail(Device& device, const Geometry& geometry, const TailCut& cut);
 
 // Error: io_error.
-[[nodiscard]] Result<void> cut_tail(Device& device, const Geometry& geometry, const TailCut& cut);
+[[nodiscard]] Result<void> cut_tail(Device& device, Host& host, const Geometry& geometry,
+                                    const TailCut& cut);
 
 }  // namespace seqwal
 

@@ -73,27 +73,27 @@ Result<Offset> Log::Impl::resume(const ResumeOptions& options) {
   }
   WalHeader header = headers_.wanted();
   const bool had_evidence = headers_.wanted_evidence().has_value();
-  if (!had_evidence && tail_->end > header.trim + 1) {
-    return fail(ErrorCode::unknown_tail,
-                "its records were written by a writer that leaves no evidence, their end is not "
-                "certain: recover them, then reset");
-  }
   const Lineage lineage = next_lineage();
   if (tail_->end > kMaxOffset - 4 * geometry_.section_bytes() || header.stamp > kMaxStamp ||
       lineage.incarnation == 0) {
     return fail(ErrorCode::offset_exhausted, "no offsets are left: create a new log");
   }
-  if (!tail_->trim_is_record && tail_->end == header.trim + 1 && header.trim != kNoOffset) {
-    // The trimmed record is gone, perhaps never was on the media: nothing in its block is missed.
+  if (tail_->first == kNoOffset && header.trim != kNoOffset) {
+    // Nothing is kept: the trimmed record is not needed either, if it is there, nor its block.
     tail_->end = round_up_to_block(tail_->end);
+    tail_->trim_is_record = false;
     headers_.want_trim(TrimTarget::before(tail_->end));
-    header = headers_.wanted();
+  } else if (!tail_->trim_is_record && !had_evidence) {
+    // A writer without evidence may have trimmed by any offset.
+    headers_.want_trim(TrimTarget::before(tail_->first));
   }
+  header = headers_.wanted();
   const bool at_record = tail_->trim_is_record || !is_block_aligned(header.trim + 1);
   const Offset keep = at_record ? round_down_to_block(header.trim) : header.trim + 1;
   const TailCut cut{.tail = *tail_,
                     .lineage = lineage,
                     .watermark = watermark_,
+                    .version = header.version,
                     .trim = header.trim,
                     .window_bytes = headers_.greatest_window(),
                     .space_end = geometry_.space_end(keep),
@@ -109,7 +109,7 @@ Result<Offset> Log::Impl::resume(const ResumeOptions& options) {
       os_error != 0) {
     return fail(ErrorCode::io_error, "cannot write both headers: the log is not resumed", os_error);
   }
-  if (auto ok = cut_tail(device_, geometry_, cut); !ok) return std::unexpected(ok.error());
+  if (auto ok = cut_tail(device_, host_, geometry_, cut); !ok) return std::unexpected(ok.error());
   header.node_id = options.node_id.value_or(header.node_id);
   header.epoch = options.epoch.value_or(header.epoch);
   header.window_bytes = std::clamp(header.window_bytes, wanted_window(), geometry_.section_bytes());

@@ -47,6 +47,7 @@ class Recovery::Impl {
 
   [[nodiscard]] const HeaderState& headers() const { return headers_; }
   [[nodiscard]] const RecoveryReport& report() const { return report_; }
+  void settle() { scanner_.settle(); }
 
   [[nodiscard]] Result<std::optional<RecoveredRecord>> next() {
     while (!rules_.done()) {
@@ -371,6 +372,7 @@ Recovery::~Recovery() = default;
 
 const HeaderState& Recovery::headers() const { return impl_->headers(); }
 Result<std::optional<RecoveredRecord>> Recovery::next() { return impl_->next(); }
+void Recovery::settle() { impl_->settle(); }
 const RecoveryReport& Recovery::report() const { return impl_->report(); }
 
 }  // namespace seqwal

@@ -111,10 +111,17 @@ void RecoveryRules::met_record(const Parsed& parsed) {
   if (first_invalid_ < cycle_start) first_invalid_ = kNoOffset;
   if (gap_) end_gap(parsed);
   last_end_ = parsed.end;
-  if (tail_is_final_ || done_) return;
+  if (tail_is_final_ || done_) {
+    tail_.is_followed = true;
+    return;
+  }
   tail_.end = parsed.end;
   tail_.torn = false;
-  if (verdict_ == Verdict::trimmed) tail_.trim_is_record = true;
+  if (verdict_ == Verdict::trimmed) {
+    tail_.trim_is_record = true;
+  } else if (tail_.first == kNoOffset) {
+    tail_.first = parsed.offset;
+  }
 }
 
 void RecoveryRules::end_gap(const Parsed& parsed) {
@@ -148,9 +155,12 @@ void RecoveryRules::met_nothing(const Parsed& parsed, Proof proof) {
   // A record of an older timeline is whole: nothing newer begins inside it.
   if (parsed.found == Found::data) next_ = round_up_to_block(parsed.end);
   switch (verdict_) {
+    case Verdict::presumed:
+      // Reading goes on, but a record whose body is wrong is no fill.
+      if (parsed.found == Found::invalid_body && offset != trim_) tail_is_final_ = true;
+      return;
     case Verdict::fill:
     case Verdict::marker:
-    case Verdict::presumed:
       return;
     case Verdict::jump:
       if (!tail_is_final_) {

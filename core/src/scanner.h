@@ -41,6 +41,9 @@ class Scanner {
   // their bytes are unspecified. Waits for everything in flight first.
   [[nodiscard]] Result<std::vector<Offset>> peek(Offset begin, std::span<std::byte> into);
 
+  // Waits for everything in flight.
+  void settle();
+
   // Read ahead no further than `bound` (what is asked for is read all the same).
   void bound_read_ahead(Offset bound) { bound_ = bound; }
 
@@ -64,7 +67,6 @@ class Scanner {
   [[nodiscard]] bool issue_one(Offset limit);
   [[nodiscard]] Result<void> await(Chunk& chunk);
   [[nodiscard]] Result<void> salvage(Chunk& chunk);
-  void settle();
   [[nodiscard]] const Chunk* held(Offset block) const;
   [[nodiscard]] Result<void> read_aside(Offset begin, std::span<std::byte> into,
                                         std::vector<Offset>& bad_blocks);

@@ -89,6 +89,11 @@ void add(WorldReport& total, const WorldReport& world) {
   total.lives += world.lives;
   total.steps += world.steps;
   total.resumes += world.resumes;
+  total.foreign_lives += world.foreign_lives;
+  total.adopted += world.adopted;
+  total.not_adopted += world.not_adopted;
+  total.upgraded += world.upgraded;
+  total.downgraded += world.downgraded;
   total.injuries.harmless += world.injuries.harmless;
   total.injuries.alarms += world.injuries.alarms;
   total.injuries.detected += world.injuries.detected;

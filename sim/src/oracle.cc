@@ -103,7 +103,7 @@ void Oracle::create_done(std::uint64_t capacity_bytes, std::int64_t origin) {
   highest_offset_ = -1;
   trim_asked_ = trim_durable_ = Offset{origin - 1};
   resetting_ = resuming_ = running_ = failed_ = false;
-  resumed_at_ = bare_until_ = -1;
+  resumed_at_ = -1;
   has_evidence_ = true;
   incarnation_ = 0;
   greatest_watermark_ = -1;
@@ -198,7 +198,7 @@ void Oracle::recovery_done(const RecoveryReport& report, RecoveryMode mode) {
               fmt::format("record at {} was rejected, and is there", offset));
     }
   }
-  check_acknowledged(report);
+  check_acknowledged(report, mode);
   if (mode == RecoveryMode::prefix && report.damage.empty()) check_contiguous();
   // What a reader that knows no evidence makes of it, now and then.
   const bool hurt = std::ranges::any_of(slot_unreadable_, [](bool b) { return b; });
@@ -215,7 +215,9 @@ bool Oracle::check_plain_rules(NaiveMode mode) {
   std::size_t at = 0;
   for (std::size_t i = life_first_; i < life_first_ + acknowledged_; ++i) {
     const Record& record = records_[i];
-    if (record.offset <= std::max(trim, trim_asked_.value)) continue;
+    if (record.told != Told::durable || record.offset <= std::max(trim, trim_asked_.value)) {
+      continue;
+    }
     if (record.offset >= excused_from_) break;
     while (at < reading->records.size() && reading->records[at].offset < record.offset) ++at;
     if (at < reading->records.size() && reading->records[at].offset == record.offset) continue;
@@ -285,12 +287,17 @@ void Oracle::check_against_naive(const RecoveryReport& report, RecoveryMode mode
 }
 
 // What was acknowledged is there, unless somebody asked to trim it, or a reset began.
-void Oracle::check_acknowledged(const RecoveryReport& report) {
+void Oracle::check_acknowledged(const RecoveryReport& report, RecoveryMode mode) {
   const NaiveHeaders headers = naive_headers(disk_.visible());
   const std::int64_t trim = headers.current ? headers.slots.at(*headers.current)->trim : -1;
   const std::int64_t hurt = first_hurt(report);
   for (std::size_t i = life_first_; i < life_first_ + acknowledged_; ++i) {
     const Record& record = records_[i];
+    if (record.told != Told::durable) {
+      // A writer without evidence acknowledges behind a hole, where no prefix reaches.
+      if (mode == RecoveryMode::prefix) return;
+      continue;
+    }
     if (record.offset <= trim_asked_.value) continue;
     if (resetting_ && record.offset <= trim) continue;
     if (record.offset >= excused_from_) continue;
@@ -347,7 +354,7 @@ void Oracle::reset_done(Offset start) {
   life_start_ = last_end_ = start.value;
   trim_asked_ = trim_durable_ = start - 1;
   written_.clear();
-  resumed_at_ = bare_until_ = -1;
+  resumed_at_ = -1;
   has_evidence_ = true;
   excused_from_ = std::numeric_limits<std::int64_t>::max();
   if (tainted_) return;
@@ -409,7 +416,7 @@ void Oracle::resume_done(Offset end) {
   next_called_ = records_.size();
   acknowledged_ = records_.size() - life_first_;
   excused_from_ = std::numeric_limits<std::int64_t>::max();
-  if (!std::exchange(has_evidence_, true)) bare_until_ = end.value;
+  has_evidence_ = true;
   last_end_ = resumed_at_ = end.value;
   const auto blocks = static_cast<std::size_t>(
       std::max<std::int64_t>(0, (round_up(end.value) - life_start_) / kBlock));
@@ -439,21 +446,6 @@ void Oracle::check_lineage(const char* who, std::int64_t watermark) {
   incarnation_ = greatest;
 }
 
-std::pair<std::int64_t, std::int64_t> Oracle::precious() const {
-  std::int64_t end = life_start_;
-  if (acknowledged_ > 0) {
-    const Record& last = records_[life_first_ + acknowledged_ - 1];
-    end = last.offset + kRecordHeader + std::ssize(last.body);
-  }
-  return {std::max<std::int64_t>(trim_asked_.value, 0), end};
-}
-
-void Oracle::evidence_is_gone() {
-  has_evidence_ = false;
-  incarnation_ = 0;
-  greatest_watermark_ = -1;
-}
-
 void Oracle::resume_refused() {
   if (!listening_) return;
   resuming_ = false;
@@ -462,45 +454,6 @@ void Oracle::resume_refused() {
   if (!reading || reading->header.evidence) {
     violate(Invariant::i16_everything_resolves, "a resume was refused on a log with evidence");
   }
-}
-
-Oracle::Injury Oracle::judge_injury(const Result<RecoveryReport>& result, bool hits_header,
-                                    bool is_stale) {
-  const NaiveHeaders headers = naive_headers(disk_.visible());
-  if (!result && result.error().code != ErrorCode::damaged && (headers.current || !hits_header) &&
-      !disk_.is_unreadable(0, 8192)) {
-    violate(Invariant::i14_damage_is_reported,
-            "recovery of a damaged log ended with " + result.error().message());
-  }
-  const bool told = !result || !result->damage.empty();
-  const auto was_given_up = [this](std::int64_t offset, std::span<const std::byte> body) {
-    return std::ranges::any_of(former_, [&](const Record& record) {
-      return record.offset == offset && same(record.body, body);
-    });
-  };
-  for (std::size_t i = 0; i < recovered_.size(); ++i) {
-    if (!was_appended(recovered_[i], recovered_body(i))) {
-      if (is_stale && was_given_up(recovered_[i], recovered_body(i))) return Injury::revived;
-      violate(Invariant::i3_nothing_foreign,
-              fmt::format("damage made a record at {}", recovered_[i]));
-    } else if (recovered_[i] <= trim_durable_.value || recovered_[i] < life_start_) {
-      violate(Invariant::i4_trimmed_stays_trimmed,
-              fmt::format("damage brought the record at {} back", recovered_[i]));
-    }
-  }
-  for (std::size_t i = life_first_; i < life_first_ + acknowledged_; ++i) {
-    const Record& record = records_[i];
-    if (record.offset <= trim_asked_.value) continue;
-    if (std::ranges::binary_search(recovered_, record.offset)) continue;
-    if (told) return Injury::detected;
-    if (record.offset < greatest_watermark_ && record.offset >= bare_until_) {
-      violate(Invariant::i14_damage_is_reported,
-              fmt::format("record at {} is lost, below the watermark {}, and nobody says so",
-                          record.offset, greatest_watermark_));
-    }
-    return Injury::silent;
-  }
-  return told ? Injury::alarm : Injury::harmless;
 }
 
 // --- running ----------------------------------------------------------------------------------

@@ -178,30 +178,6 @@ void Oracle::check_resume_write(const DiskWrite& write) {
   }
 }
 
-// The greatest watermark that can be read from the disk. A header write that a crash tore may have
-// left its evidence in a slot that cannot be read: it never completed, and counts for nothing.
-void Oracle::measure_watermark() {
-  greatest_watermark_ = -1;
-  const std::span<const std::byte> image = disk_.visible().first(capacity_);
-  const NaiveHeaders headers = durable_headers();
-  const NaiveHeader* current = nullptr;
-  for (const auto& slot : headers.slots) {
-    if (slot && (current == nullptr || slot->stamp > current->stamp)) current = &*slot;
-  }
-  if (current == nullptr || !current->evidence) return;
-  const std::uint64_t log_id = current->evidence->log_id;
-  const auto note = [&](const auto& evidence) {
-    if (!evidence || evidence->log_id != log_id) return;
-    greatest_watermark_ = std::max(greatest_watermark_, evidence->watermark);
-  };
-  for (const auto& slot : headers.slots) {
-    if (slot) note(slot->evidence);
-  }
-  for (std::uint64_t at = 8192; at < capacity_; at += 4096) {
-    if (!disk_.is_unreadable(at, 4096)) note(naive_block_evidence(image.subspan(at, 4096)));
-  }
-}
-
 void Oracle::on_write_completed(const DiskWrite& write, int os_error) {
   if (!listening_ || write.position >= 8192) return;
   if (header_writes_in_flight_ > 0) --header_writes_in_flight_;

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "foreign_writer.h"
 #include "injury.h"
 #include "seqwal/format.h"
 #include "seqwal/geometry.h"
@@ -33,7 +34,10 @@ void WorldRun::process() {
       choices_.one_in(Stream::fault, 8, "forge")) {
     forge();
   }
-  take_over();
+  if (choices_.one_in(Stream::workload, plan_.taken_over_one_in, "taken over") &&
+      ForeignWriter(disk_, choices_, oracle_, supplies_.noise()).take()) {
+    ++report_.foreign_lives;
+  }
   injure(*device);
   if (dead_) return;
   if (plan_.trims_offline && choices_.one_in(Stream::workload, 4, "trim offline") &&
@@ -139,26 +143,6 @@ bool WorldRun::trim_offline(SimDevice& device) {
   }
   oracle_.trim_done(offset, trimmed);
   return true;
-}
-
-// A writer that knows no evidence had the log: it writes the headers, and carries on what it read
-// behind them.
-void WorldRun::take_over() {
-  if (!choices_.one_in(Stream::workload, plan_.taken_over_one_in, "taken over")) return;
-  const NaiveHeaders found = naive_headers(disk_.visible());
-  if (oracle_.tainted() || oracle_.between_timelines() || disk_.writes_cached() > 0 ||
-      !found.slots[0] || !found.slots[1] || disk_.is_unreadable(0, kHeaderAreaBytes)) {
-    return;
-  }
-  for (std::uint32_t slot = 0; slot < kHeaderSlots; ++slot) {
-    const std::uint64_t at = std::uint64_t{slot} * kBlockBytes;
-    WalHeader header = decode_wal_header(disk_.visible().subspan(at, kBlockBytes)).header;
-    header.stamp += 1'000'000;
-    std::array<std::byte, kBlockBytes> bytes{};
-    encode_wal_header(header, bytes);
-    disk_.put(at, std::span(bytes).first(kWalHeaderBytes));
-  }
-  oracle_.evidence_is_gone();
 }
 
 // Each injury is recovered from by a reader, judged, and taken back.
@@ -284,6 +268,7 @@ bool WorldRun::recover_again(SimDevice& device, RecoveryOptions options) {
 
 bool WorldRun::resume(Log& log) {
   phase_ = State::resetting;
+  const bool adopts = !log.headers().evidence() && !oracle_.last_recovered().empty();
   oracle_.resume_begins();
   const auto end = log.resume();
   if (dead_) return false;
@@ -293,6 +278,7 @@ bool WorldRun::resume(Log& log) {
   if (!end && (end.error().code == ErrorCode::unknown_tail ||
                (end.error().code == ErrorCode::wrong_state && unreadable))) {
     oracle_.resume_refused();
+    ++report_.not_adopted;
     return reset(log);
   }
   if (!end) {
@@ -300,6 +286,7 @@ bool WorldRun::resume(Log& log) {
     return false;
   }
   ++report_.resumes;
+  if (adopts) ++report_.adopted;
   trace_.note(Happened::resumed, end->value);
   oracle_.resume_done(*end);
   return true;
@@ -311,6 +298,7 @@ bool WorldRun::reset(Log& log) {
   if (plan_.changes_version && choices_.one_in(Stream::workload, 3, "other version")) {
     const bool is_v1 = log.headers().header().version == FormatVersion::v1;
     options.version = is_v1 ? FormatVersion::v0 : FormatVersion::v1;
+    ++(is_v1 ? report_.downgraded : report_.upgraded);
   }
   oracle_.reset_begins();
   const auto start = log.reset(options);

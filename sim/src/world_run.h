@@ -115,7 +115,6 @@ class WorldRun final : public EventSink {
   [[nodiscard]] bool create(SimDevice& device);
   void forge();
   [[nodiscard]] bool trim_offline(SimDevice& device);
-  void take_over();
   void injure(SimDevice& device);
   [[nodiscard]] Result<RecoveryReport> read_injured(SimDevice& device);
   [[nodiscard]] bool recover(Log& log, SimDevice& device, bool resumes);

@@ -70,6 +70,12 @@ Json summary(const sim::CampaignReport& report, const RunFlags& flags) {
           {"crashes", total.crashes},
           {"lives", total.lives},
           {"resumes", total.resumes},
+          {"roads",
+           {{"foreign", total.foreign_lives},
+            {"adopted", total.adopted},
+            {"not_adopted", total.not_adopted},
+            {"upgraded", total.upgraded},
+            {"downgraded", total.downgraded}}},
           {"injuries",
            {{"harmless", total.injuries.harmless},
             {"alarms", total.injuries.alarms},
@@ -107,9 +113,10 @@ void write_summary(const sim::CampaignReport& report, const RunFlags& flags, Std
     return;
   }
   out.write(table(report.total.coverage));
-  for (const char* field : {"seed", "profile", "worlds", "cycles", "cycles_per_s", "seconds",
-                            "crashes", "lives", "resumes", "injuries", "acked", "appends_per_cycle",
-                            "in_flight_at_crash", "wrapped_share", "violations", "trace_hash"}) {
+  for (const char* field :
+       {"seed", "profile", "worlds", "cycles", "cycles_per_s", "seconds", "crashes", "lives",
+        "resumes", "roads", "injuries", "acked", "appends_per_cycle", "in_flight_at_crash",
+        "wrapped_share", "violations", "trace_hash"}) {
     const Json& value = json.at(field);
     out.write(fmt::format("{:<20}{}\n", field,
                           value.is_string() ? value.get<std::string>() : value.dump()));

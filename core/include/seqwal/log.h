@@ -129,11 +129,12 @@ class Log {
   // Keeps what recover() delivered and appends after it. What lies behind the first hole was never
   // acknowledged by a log of this kind; it is made unreadable, durably, before this returns.
   // Returns the end of what is kept. Needs a completed recover() without salvage, and in version 0
-  // in prefix mode. Errors: wrong_state; unknown_tail: the log holds records, or something that
-  // looks like them, of a writer that leaves no evidence, which acknowledges behind holes too
-  // (nothing was changed: recover, then reset); io_error: the log may or may not be resumed,
-  // recovery gives the same; offset_exhausted. Cost: reads a window, rewrites what lies between the
-  // watermark and the end in small pieces where the device has a volatile cache.
+  // in prefix mode. Errors: wrong_state; unknown_tail: records lie behind a hole, of a writer that
+  // leaves no evidence and may have acknowledged them (nothing was changed: recover, then reset);
+  // io_error: the log may or may not be resumed, recovery gives the same; offset_exhausted. Cost:
+  // reads a window, rewrites what lies between the watermark and the end in small pieces where the
+  // device has a volatile cache. Where the writer before left no evidence, reads the log once more
+  // and writes a block for each block write.
   [[nodiscard]] Result<Offset> resume(const ResumeOptions& options = {});
 
   // Discards everything and starts a fresh window beyond anything the device can hold. Durable in

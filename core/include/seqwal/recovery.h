@@ -86,6 +86,8 @@ struct RecoveredTail {
   Offset gap_previous_end = kNoOffset;
   std::uint32_t gap_incarnation = 0;
   bool trim_is_record = false;  // a record stands at the trim offset
+  Offset first = kNoOffset;     // the first record of the prefix behind the trim offset
+  bool is_followed = false;     // a record was met behind it, behind a hole
 };
 
 struct RecoveryReport {
@@ -128,6 +130,8 @@ class Recovery {
   // once, instead of the end, when durable records are lost and salvage was not asked for (the
   // report says which). Blocks that can't be read are invalid blocks, reported in `unreadable`.
   [[nodiscard]] Result<std::optional<RecoveredRecord>> next();
+  // Waits for its reads in flight: until next() is called again the device may be used otherwise.
+  void settle();
 
   // Complete once next() has returned nothing, or damaged.
   [[nodiscard]] const RecoveryReport& report() const;

@@ -86,6 +86,13 @@ class Oracle final : public DiskObserver {
   void resume_done(Offset end);
   // The headers were rewritten without evidence: what block writes say counts for nothing.
   void evidence_is_gone();
+  // So it went on: it reset the log, and left these. Acknowledged are some of them, in any order.
+  struct ForeignRecord {
+    std::int64_t offset = 0;
+    std::span<const std::byte> body;
+    bool acknowledged = false;
+  };
+  void foreign_life(std::int64_t start, std::int64_t trim, std::span<const ForeignRecord> records);
   // Records behind a hole may be acknowledged, it said: there must be some, and no evidence.
   void resume_refused();
   void appended(Offset offset, std::span<const std::byte> body);
@@ -156,7 +163,7 @@ class Oracle final : public DiskObserver {
   void check_durable(const Record& record);
   void check_fill(std::int64_t begin, std::int64_t next);
   void check_against_naive(const RecoveryReport& report, RecoveryMode mode);
-  void check_acknowledged(const RecoveryReport& report);
+  void check_acknowledged(const RecoveryReport& report, RecoveryMode mode);
   [[nodiscard]] std::int64_t first_hurt(const RecoveryReport& report) const;
   [[nodiscard]] std::int64_t keep(std::int64_t trim) const;
   [[nodiscard]] const Record* find(std::int64_t offset) const;
@@ -172,7 +179,7 @@ class Oracle final : public DiskObserver {
   std::vector<Record> former_;    // of logs that stood here before this one was created
   std::size_t life_first_ = 0;    // index of the first record of this life
   std::size_t next_called_ = 0;   // index of the next record whose callback is due
-  std::size_t acknowledged_ = 0;  // in this life, all from its beginning
+  std::size_t acknowledged_ = 0;  // in this life: all that are, are among so many
   std::int64_t life_start_ = 0;
   std::int64_t highest_offset_ = -1;  // ever given
   std::int64_t last_end_ = 0;        // of the last acknowledged record of this life, else its start
@@ -181,7 +188,6 @@ class Oracle final : public DiskObserver {
   bool resetting_ = false;
   bool resuming_ = false;
   bool has_evidence_ = false;
-  std::int64_t bare_until_ = -1;  // from the start of this life up to here there is none
   std::int64_t excused_from_ = std::numeric_limits<std::int64_t>::max();  // by failed reads
   std::int64_t resumed_at_ = -1;                                          // where this life went on
   std::uint32_t incarnation_ = 0;         // the greatest that stood in a header

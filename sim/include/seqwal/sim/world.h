@@ -77,6 +77,12 @@ struct WorldReport {
   std::uint64_t wrapped = 0;             // crashes of a log that had gone round since its reset
   std::uint64_t lives = 0;
   std::uint64_t resumes = 0;
+  // Roads between formats and writers.
+  std::uint64_t foreign_lives = 0;  // a writer that knows no evidence had the log
+  std::uint64_t adopted = 0;        // resumes of a log without evidence that holds records
+  std::uint64_t not_adopted = 0;    // and those that were refused
+  std::uint64_t upgraded = 0;       // resets from version 0 to 1
+  std::uint64_t downgraded = 0;     // and back
   Injuries injuries;
   std::uint64_t steps = 0;
   std::uint64_t events = 0;  // rows of the trace
