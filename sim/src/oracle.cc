@@ -627,6 +627,12 @@ void Oracle::closed(bool graceful) {
     if (!slot || !slot->graceful) {
       violate(Invariant::i10_always_a_valid_header, "closed, and a header does not say graceful");
     }
+    // So that damage to anything acknowledged is told.
+    if (slot && slot->evidence && slot->evidence->watermark < last_end_) {
+      violate(Invariant::i14_damage_is_reported,
+              fmt::format("closed with the watermark {}, durable is {}", slot->evidence->watermark,
+                          last_end_));
+    }
   }
 }
 

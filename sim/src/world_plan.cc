@@ -146,8 +146,10 @@ WorldPlan draw_plan(Profile profile, Choices& choices) {
   plan.profile = profile;
   if (profile == Profile::swarm) {
     plan.profile = draw.of<Profile>(
-        {Profile::crash, Profile::crash, Profile::crash, Profile::crash, Profile::faults,
-         Profile::faults, Profile::faults, Profile::media, Profile::media, Profile::liveness},
+        {Profile::crash,  Profile::crash,  Profile::crash,    Profile::crash,  Profile::faults,
+         Profile::faults, Profile::faults, Profile::media,    Profile::media,  Profile::liveness,
+         Profile::crash,  Profile::crash,  Profile::crash,    Profile::faults, Profile::faults,
+         Profile::faults, Profile::media,  Profile::liveness, Profile::rot,    Profile::rot},
         "profile");
   }
   const auto most =
