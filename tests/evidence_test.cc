@@ -84,6 +84,46 @@ TEST(HeaderEvidence, BelongsToTheHeaderBeforeIt) {
   EXPECT_FALSE(found.evidence.has_value());
 }
 
+void fix_checksum(Bytes& bytes) {
+  const std::uint32_t sum = checksum(std::span(bytes).first(60));
+  for (unsigned i = 0; i < 4; ++i) bytes.at(60 + i) = static_cast<std::byte>(sum >> (24 - 8 * i));
+}
+
+TEST(BlockEvidence, WhatIsZeroStaysZero) {
+  for (std::size_t at = 56; at < 60; ++at) {
+    Bytes bytes{};
+    encode_block_evidence(kBlock, bytes);
+    bytes.at(at) = std::byte{1};
+    fix_checksum(bytes);
+    EXPECT_FALSE(decode_block_evidence(bytes).has_value()) << at;
+  }
+}
+
+TEST(HeaderEvidence, WhatIsZeroStaysZero) {
+  for (std::size_t at = 40; at < 60; ++at) {
+    Bytes bytes{};
+    encode_header_evidence(kHeader, 5, 77, bytes);
+    bytes.at(at) = std::byte{1};
+    fix_checksum(bytes);
+    EXPECT_FALSE(decode_header_evidence(bytes, 5, 77).has_value()) << at;
+  }
+}
+
+TEST(HeaderEvidence, IsThatOfOneStampAndOneChecksum) {
+  Bytes bytes{};
+  encode_header_evidence(kHeader, 5, 77, bytes);
+  EXPECT_FALSE(decode_header_evidence(bytes, 6, 77).has_value());
+  EXPECT_FALSE(decode_header_evidence(bytes, 5, 78).has_value());
+}
+
+TEST(HeaderEvidence, AWatermarkBeforeEverythingIsNone) {
+  Bytes bytes{};
+  HeaderEvidence evidence = kHeader;
+  evidence.watermark = Offset{-2};
+  encode_header_evidence(evidence, 5, 77, bytes);
+  EXPECT_FALSE(decode_header_evidence(bytes, 5, 77).has_value());
+}
+
 TEST(HeaderEvidence, AnyFlippedBitMakesItNone) {
   for (std::size_t bit = 0; bit < 512; ++bit) {
     Bytes bytes{};

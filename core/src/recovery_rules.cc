@@ -14,16 +14,8 @@ ReadingKind reading_kind(FormatVersion version, RecoveryMode mode) {
 }
 
 Standing standing(Found found) {
-  switch (found) {
-    case Found::data:
-      return Standing::record;
-    case Found::padding:
-      return Standing::padding;
-    case Found::invalid_header:
-    case Found::invalid_body:
-      break;
-  }
-  return Standing::nothing;
+  if (found == Found::data) return Standing::record;
+  return found == Found::padding ? Standing::padding : Standing::nothing;
 }
 
 }  // namespace

@@ -4,7 +4,7 @@ namespace seqwal {
 namespace {
 
 bool at_trim(Place place) {
-  return place == Place::trim_at_boundary || place == Place::trim_inside || place == Place::marker;
+  return place == Place::trim_at_boundary || place == Place::trim_inside;
 }
 
 bool at_boundary(Place place) {
@@ -50,14 +50,8 @@ Verdict judge_nothing(const Facts& facts) {
 }  // namespace
 
 Verdict judge(const Facts& facts) {
-  switch (facts.standing) {
-    case Standing::record:
-      return judge_record(facts);
-    case Standing::padding:
-      return judge_padding(facts);
-    case Standing::nothing:
-      break;
-  }
+  if (facts.standing == Standing::record) return judge_record(facts);
+  if (facts.standing == Standing::padding) return judge_padding(facts);
   return judge_nothing(facts);
 }
 
