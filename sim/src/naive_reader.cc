@@ -16,6 +16,8 @@ constexpr std::uint64_t kRecordHeader = 24;
 constexpr std::uint64_t kLargest = std::uint64_t{1} << 60U;
 constexpr std::uint64_t kLongestBody = (std::uint64_t{128} << 20U) - kRecordHeader;
 constexpr std::uint64_t kScanOn = std::uint64_t{4} << 20U;
+constexpr std::uint64_t kDataMagic = 0x87654321;
+constexpr std::uint64_t kPaddingMagic = 0x76543210;
 constexpr std::uint64_t kLast = std::numeric_limits<std::int64_t>::max();
 constexpr std::uint64_t kNothing = std::numeric_limits<std::uint64_t>::max();
 
@@ -41,6 +43,7 @@ enum class Is : std::uint8_t { record, padding, nothing };
 
 struct Found {
   Is is = Is::nothing;
+  bool header = false;  // of a record: nothing else is wrong but its body
   std::uint64_t next = 0;
   std::span<const std::byte> body;
 };
@@ -66,32 +69,41 @@ struct Walk {
     });
   }
 
-  [[nodiscard]] Found at(std::uint64_t offset) const {
-    Found found{.is = Is::nothing, .next = boundary_after(offset), .body = {}};
+  // A record header for this very offset, and the bytes from it to the end of its cycle.
+  [[nodiscard]] std::optional<std::span<const std::byte>> header_at(std::uint64_t offset) const {
     const std::uint64_t at = offset % section;
     const std::uint64_t room = section - at;
     if (room < kRecordHeader || offset + kRecordHeader > limit || lost(offset, kRecordHeader)) {
-      return found;
+      return std::nullopt;
     }
     const auto bytes = image.subspan(kHeaders + at, room);
     const std::uint64_t magic = number(bytes, 0, 4);
-    if (magic != 0x87654321 && magic != 0x76543210) return found;
-    if (number(bytes, 20, 4) != naive_checksum(bytes.first(20))) return found;
-    if (number(bytes, 8, 8) != offset + kRecordHeader) return found;
-    const std::uint64_t length = number(bytes, 4, 4);
-    const std::uint64_t sum = number(bytes, 16, 4);
-    if (magic == 0x76543210) {
+    if (magic != kDataMagic && magic != kPaddingMagic) return std::nullopt;
+    if (number(bytes, 20, 4) != naive_checksum(bytes.first(20))) return std::nullopt;
+    if (number(bytes, 8, 8) != offset + kRecordHeader) return std::nullopt;
+    return bytes;
+  }
+
+  [[nodiscard]] Found at(std::uint64_t offset) const {
+    Found found{.is = Is::nothing, .header = false, .next = boundary_after(offset), .body = {}};
+    const auto bytes = header_at(offset);
+    if (!bytes) return found;
+    const std::uint64_t room = bytes->size();
+    const std::uint64_t length = number(*bytes, 4, 4);
+    const std::uint64_t sum = number(*bytes, 16, 4);
+    if (number(*bytes, 0, 4) == kPaddingMagic) {
       if (header.version != 1 || sum != 0 || kRecordHeader + length != room) return found;
-      return {.is = Is::padding, .next = offset + room, .body = {}};
+      return {.is = Is::padding, .header = true, .next = offset + room, .body = {}};
     }
     if (length == 0 || length > kLongestBody) return found;
     const std::uint64_t end = offset + kRecordHeader + length;
+    found.header = true;
     found.next = boundary_after(end);
     if (kRecordHeader + length > room || end > limit) return found;
     if (lost(offset + kRecordHeader, length)) return found;
-    const auto body = bytes.subspan(kRecordHeader, length);
+    const auto body = bytes->subspan(kRecordHeader, length);
     if (naive_checksum(body) != sum) return found;
-    return {.is = Is::record, .next = end, .body = body};
+    return {.is = Is::record, .header = true, .next = end, .body = body};
   }
 
   // The evidence at the end of the block that ends at `end`, if it speaks of that place.
@@ -138,7 +150,7 @@ struct Walk {
   // `incarnation`: of the block write before.
   [[nodiscard]] bool is_jump(std::uint64_t offset, std::int64_t incarnation, bool first) const {
     const std::uint64_t cycle = (offset / section + 1) * section;
-    if (cycle - offset >= widest) return false;
+    if (cycle >= limit || cycle - offset >= widest) return false;
     const auto says_so = [&](const NaiveBlockEvidence& found) {
       if (static_cast<std::int64_t>(found.incarnation) < incarnation) return false;
       if (found.previous_end < 0) return first;
@@ -233,7 +245,9 @@ void read_contiguous(const Walk& walk, NaiveReading& reading) {
     } else if (found.is == Is::padding) {
       if (walk.is_no_jump(offset, incarnation, first)) return;
     } else if (found.is == Is::nothing && !marker) {
-      if (found.next != boundary_after(offset)) return;
+      // What stands here is the end, unless evidence says what it is; a record header never is.
+      reading.stopped_at = static_cast<std::int64_t>(offset);
+      if (found.header) return;
       if (offset % kBlock == 0) {
         if (walk.header.version == 1 || !walk.is_jump(offset, incarnation, first)) return;
         offset = (offset / walk.section + 1) * walk.section;
@@ -250,6 +264,48 @@ void read_contiguous(const Walk& walk, NaiveReading& reading) {
     }
     offset = found.next;
   }
+  reading.stopped_at.reset();
+}
+
+std::optional<std::size_t> current(const NaiveHeaders& headers) {
+  std::optional<std::size_t> best;
+  for (std::size_t i = 0; i < 2; ++i) {
+    const auto& slot = headers.slots.at(i);
+    if (slot && (!best || slot->stamp > headers.slots.at(*best)->stamp)) best = i;
+  }
+  return best;
+}
+
+// Nothing where no header counts, or the image is shorter than it says.
+std::optional<NaiveHeaders> readable_headers(std::span<const std::byte> image,
+                                             const NaiveUnreadable& unreadable) {
+  if (image.size() < kHeaders) return std::nullopt;
+  NaiveHeaders headers = naive_headers(image);
+  for (std::size_t i = 0; i < 2; ++i) {
+    if (unreadable.slots.at(i)) headers.slots.at(i).reset();
+  }
+  headers.current = current(headers);
+  if (!headers.current) return std::nullopt;
+  if (headers.slots.at(*headers.current)->capacity > image.size()) return std::nullopt;
+  return headers;
+}
+
+Walk walk_of(std::span<const std::byte> image, const NaiveHeaders& headers,
+             const NaiveUnreadable& unreadable) {
+  const NaiveHeader& header = *headers.slots.at(*headers.current);
+  std::uint32_t newest_incarnation = 0;
+  std::int64_t widest = 0;
+  for (const auto& slot : headers.slots) {
+    if (slot) widest = std::max(widest, slot->window);
+    if (!slot || !slot->evidence || !header.evidence) continue;
+    if (slot->evidence->log_id != header.evidence->log_id) continue;
+    newest_incarnation = std::max(newest_incarnation, slot->evidence->incarnation);
+  }
+  return {.image = image.first(header.capacity),
+          .header = header,
+          .unreadable = unreadable,
+          .newest_incarnation = newest_incarnation,
+          .widest = std::min(header.capacity - kHeaders, static_cast<std::uint64_t>(widest))};
 }
 
 }  // namespace
@@ -262,11 +318,19 @@ std::optional<NaiveBlockEvidence> naive_block_evidence(std::span<const std::byte
   found.incarnation = static_cast<std::uint32_t>(number(bytes, 4, 4));
   found.log_id = number(bytes, 8, 8);
   found.begin = signed_number(bytes, 16);
-  found.end = found.begin + static_cast<std::int64_t>(number(bytes, 24, 4));
-  found.records_end = found.begin + static_cast<std::int64_t>(number(bytes, 28, 4));
+  // Counted without a sign until it is known where that leads.
+  found.end = static_cast<std::int64_t>(number(bytes, 16, 8) + number(bytes, 24, 4));
+  found.records_end = static_cast<std::int64_t>(number(bytes, 16, 8) + number(bytes, 28, 4));
   found.previous_end = signed_number(bytes, 32);
   found.watermark = signed_number(bytes, 40);
   found.trim = signed_number(bytes, 48);
+  const std::uint64_t length = number(bytes, 24, 4);
+  const bool placed = found.begin >= 0 && number(bytes, 16, 8) % kBlock == 0 && length > 0 &&
+                      length % kBlock == 0 && number(bytes, 16, 8) + length <= kLast &&
+                      number(bytes, 28, 4) + 64 <= length;
+  if (!placed || found.previous_end < -1 || found.watermark < -1 || found.trim < -1) {
+    return std::nullopt;
+  }
   return found;
 }
 
@@ -308,47 +372,18 @@ NaiveHeaders naive_headers(std::span<const std::byte> image) {
   NaiveHeaders headers;
   for (std::size_t i = 0; i < 2; ++i) {
     headers.slots.at(i) = naive_header(image.subspan(i * kBlock, kBlock));
-    if (!headers.slots.at(i)) continue;
-    if (!headers.current ||
-        headers.slots.at(i)->stamp > headers.slots.at(*headers.current)->stamp) {
-      headers.current = i;
-    }
   }
+  headers.current = current(headers);
   return headers;
 }
 
 std::optional<NaiveReading> naive_read(std::span<const std::byte> image, NaiveMode mode,
                                        const NaiveUnreadable& unreadable, NaiveRules rules) {
-  if (image.size() < kHeaders) return std::nullopt;
-  NaiveHeaders headers = naive_headers(image);
-  for (std::size_t i = 0; i < 2; ++i) {
-    if (unreadable.slots.at(i)) headers.slots.at(i).reset();
-  }
-  headers.current.reset();
-  for (std::size_t i = 0; i < 2; ++i) {
-    const auto& slot = headers.slots.at(i);
-    if (slot && (!headers.current || slot->stamp > headers.slots.at(*headers.current)->stamp)) {
-      headers.current = i;
-    }
-  }
-  if (!headers.current) return std::nullopt;
+  const auto headers = readable_headers(image, unreadable);
+  if (!headers) return std::nullopt;
   NaiveReading reading;
-  reading.header = *headers.slots.at(*headers.current);
-  if (reading.header.capacity > image.size()) return std::nullopt;
-  std::uint32_t newest_incarnation = 0;
-  std::int64_t widest = 0;
-  for (const auto& slot : headers.slots) {
-    if (slot) widest = std::max(widest, slot->window);
-    if (!slot || !slot->evidence || !reading.header.evidence) continue;
-    if (slot->evidence->log_id != reading.header.evidence->log_id) continue;
-    newest_incarnation = std::max(newest_incarnation, slot->evidence->incarnation);
-  }
-  const Walk walk{
-      .image = image.first(reading.header.capacity),
-      .header = reading.header,
-      .unreadable = unreadable,
-      .newest_incarnation = newest_incarnation,
-      .widest = std::min(reading.header.capacity - kHeaders, static_cast<std::uint64_t>(widest))};
+  reading.header = *headers->slots.at(*headers->current);
+  const Walk walk = walk_of(image, *headers, unreadable);
   reading.end = static_cast<std::int64_t>(
       reading.header.trim < 0 ? 0 : std::min<std::uint64_t>(walk.start + 1, kLast));
   const bool contiguous = reading.header.version == 1 || mode == NaiveMode::prefix;
@@ -360,6 +395,58 @@ std::optional<NaiveReading> naive_read(std::span<const std::byte> image, NaiveMo
     read_version0(walk, mode, reading);
   }
   return reading;
+}
+
+std::optional<NaiveRecord> naive_record(std::span<const std::byte> image, std::int64_t offset,
+                                        const NaiveUnreadable& unreadable) {
+  const auto headers = readable_headers(image, unreadable);
+  if (!headers || offset < 0) return std::nullopt;
+  const Found found = walk_of(image, *headers, unreadable).at(static_cast<std::uint64_t>(offset));
+  if (found.is != Is::record) return std::nullopt;
+  return NaiveRecord{.offset = offset, .body = found.body};
+}
+
+NaiveTestimony naive_testimony(std::span<const std::byte> image,
+                               const NaiveUnreadable& unreadable) {
+  NaiveTestimony testimony;
+  const auto headers = readable_headers(image, unreadable);
+  if (!headers) return testimony;
+  const Walk walk = walk_of(image, *headers, unreadable);
+  if (!walk.header.evidence) return testimony;
+  for (const auto& slot : headers->slots) {
+    if (!slot || !slot->evidence || slot->evidence->log_id != walk.header.evidence->log_id)
+      continue;
+    testimony.header = std::max(testimony.header, slot->evidence->watermark);
+  }
+  testimony.greatest = testimony.header;
+  for (std::uint64_t end = boundary_after(walk.start); end <= walk.limit; end += kBlock) {
+    const auto found =
+        naive_block_evidence(walk.image.subspan(kHeaders + (end - kBlock) % walk.section, kBlock));
+    if (found && found->log_id == walk.header.evidence->log_id &&
+        found->incarnation <= walk.newest_incarnation) {
+      testimony.greatest = std::max(testimony.greatest, found->watermark);
+    }
+    // What lies a window before a block write was durable when that was begun.
+    if (walk.header_at(end - kBlock)) {
+      testimony.greatest = std::max(testimony.greatest, static_cast<std::int64_t>(end - kBlock) -
+                                                            static_cast<std::int64_t>(walk.widest));
+    }
+  }
+  return testimony;
+}
+
+bool naive_is_older(std::span<const std::byte> image, std::int64_t offset,
+                    const NaiveUnreadable& unreadable) {
+  const auto headers = readable_headers(image, unreadable);
+  if (!headers || offset < 0) return false;
+  const Walk walk = walk_of(image, *headers, unreadable);
+  if (!walk.header.evidence) return false;
+  for (std::uint64_t end = boundary_after(static_cast<std::uint64_t>(offset)); end <= walk.limit;
+       end += kBlock) {
+    const auto found = walk.witness(end);
+    if (found) return found->begin <= offset && found->incarnation < walk.newest_incarnation;
+  }
+  return false;
 }
 
 }  // namespace seqwal::sim

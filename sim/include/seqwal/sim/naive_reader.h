@@ -70,6 +70,8 @@ struct NaiveReading {
   NaiveHeader header;
   std::vector<NaiveRecord> records;
   std::int64_t end = 0;  // of the last of them, else the first offset after the trim offset
+  // By the rules of evidence: where a contiguous reading ended before all was read.
+  std::optional<std::int64_t> stopped_at = {};
 };
 
 // What could not be read, where a disk is hurt: logical offsets, because the block that holds the
@@ -91,6 +93,24 @@ enum class NaiveRules : std::uint8_t {
                                                      NaiveMode mode,
                                                      const NaiveUnreadable& unreadable = {},
                                                      NaiveRules rules = NaiveRules::plain);
+
+// The record that stands at this offset, by its own bytes alone.
+[[nodiscard]] std::optional<NaiveRecord> naive_record(std::span<const std::byte> image,
+                                                      std::int64_t offset,
+                                                      const NaiveUnreadable& unreadable = {});
+
+// What the evidence of an image says was durable; -1: nothing says so.
+struct NaiveTestimony {
+  std::int64_t header = -1;    // by its headers
+  std::int64_t greatest = -1;  // by anything that stands in it, wherever
+};
+[[nodiscard]] NaiveTestimony naive_testimony(std::span<const std::byte> image,
+                                             const NaiveUnreadable& unreadable = {});
+
+// Whether the block write that holds `offset` is of an older timeline than the header, by its own
+// evidence.
+[[nodiscard]] bool naive_is_older(std::span<const std::byte> image, std::int64_t offset,
+                                  const NaiveUnreadable& unreadable = {});
 
 // The checksum as the format stores it.
 [[nodiscard]] std::uint32_t naive_checksum(std::span<const std::byte> bytes);
