@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include "seqwal/format.h"
@@ -16,6 +17,9 @@ constexpr std::int64_t kBlock = kBlockBytes;
 constexpr std::int64_t kHeader = kRecordHeaderBytes;
 constexpr std::uint8_t kLargeSize = 255;
 constexpr std::uint64_t kLargeBlocks = 1536;
+// Opcodes from here on are about evidence.
+constexpr std::uint8_t kFirstEvidenceOpcode = 224;
+constexpr std::uint8_t kSound = 0;  // no field of the evidence is wrong
 constexpr std::uint64_t kSlackBytes = 2 * std::uint64_t{kBlockBytes};
 
 // Offsets come close to where they end.
@@ -54,6 +58,12 @@ class Writer {
     std::uint8_t window = 0;
     std::uint16_t window_value = 0;
   };
+  // What the header slots say behind their headers.
+  struct EvidenceSpec {
+    std::uint8_t slots = 0;
+    std::uint8_t watermark = 0;
+    std::uint16_t watermark_value = 0;
+  };
   struct Laid {
     std::int64_t offset = 0;
     std::int64_t length = 0;  // of the body
@@ -74,7 +84,10 @@ class Writer {
     start_ = origins.at(which % 8) / section_ * section_;
     start_ = plus(start_, bytes_.u8() * kBlock % section_);
     version1_ = which / 8 % 2 == 1;
-    seek(start_);
+    move(start_);
+    if (which / 16 % 2 == 0) return;
+    evidence_ = EvidenceSpec{
+        .slots = bytes_.u8(), .watermark = bytes_.u8(), .watermark_value = bytes_.u16()};
   }
 
   HeaderSpec read_spec() {
@@ -90,7 +103,9 @@ class Writer {
   // --- operations
 
   void operate() {
-    switch (bytes_.u8() % 16) {
+    const std::uint8_t opcode = bytes_.u8();
+    if (opcode >= kFirstEvidenceOpcode) return operate_evidence(opcode);
+    switch (opcode % 16) {
       case 0:
         lay(1 + bytes_.u8());
         break;
@@ -104,11 +119,11 @@ class Writer {
       case 4:
         lay_around_a_block();
         break;
-      case 5:  // the block write ends
-        seek(plus(cursor_, kBlock - 1) / kBlock * kBlock);
+      case 5:
+        end_block_write_without_evidence();
         break;
       case 6:  // a lost block write
-        seek(plus(cursor_ / kBlock * kBlock, (1 + bytes_.u8() % 8) * kBlock));
+        move(plus(cursor_ / kBlock * kBlock, (1 + bytes_.u8() % 8) * kBlock));
         break;
       case 7:
         jump();
@@ -117,10 +132,10 @@ class Writer {
         lay_torn();
         break;
       case 9:  // anywhere within two cycles from the start
-        seek(plus(start_, bytes_.u16() * std::int64_t{64} % (2 * section_)));
+        move(plus(start_, bytes_.u16() * std::int64_t{64} % (2 * section_)));
         break;
       case 10:  // back
-        seek(cursor_ - bytes_.u16());
+        move(cursor_ - bytes_.u16());
         break;
       case 11:
         flip();
@@ -140,8 +155,39 @@ class Writer {
     }
   }
 
+  void operate_evidence(std::uint8_t opcode) {
+    switch (opcode % 8) {
+      case 0:  // a resume or a reset; the older timeline too
+        lineage_.incarnation = bytes_.u8() % 8;
+        newest_incarnation_ = std::max(newest_incarnation_, lineage_.incarnation);
+        break;
+      case 1:
+        block_watermark_ = std::clamp<std::int64_t>(
+            cursor_ - bytes_.u8() * std::int64_t{kRecordHeaderBytes}, -1, kMaxOffset.value);
+        break;
+      case 2:  // what the next block write says of the one before
+        previous_end_ = std::clamp<std::int64_t>(cursor_ - bytes_.u16(), -1, kMaxOffset.value);
+        break;
+      case 3:
+        end_block_write(bytes_.u8(), bytes_.u8());
+        break;
+      case 4:
+        lay_gap();
+        break;
+      default:
+        end_block_write(kSound, 0);
+        break;
+    }
+  }
+
   void seek(std::int64_t offset) {
     cursor_ = std::clamp<std::int64_t>(offset, 0, kMaxOffset.value - 2 * kBlock);
+  }
+
+  // To a place where the next block write may begin.
+  void move(std::int64_t offset) {
+    seek(offset);
+    block_write_ = cursor_ / kBlock * kBlock;
   }
 
   // The part of [offset, offset + length) that lies in the section of its cycle.
@@ -201,7 +247,7 @@ class Writer {
   void jump() {
     const std::int64_t left = geometry_.left_in_cycle({cursor_});
     if (version1_) put_padding(left - kHeader);
-    seek(plus(cursor_, left));
+    move(plus(cursor_, left));
   }
 
   void put_padding(std::int64_t length) {
@@ -263,6 +309,87 @@ class Writer {
                                .body_checksum = checksum(body)});
   }
 
+  // --- evidence
+
+  // Its fill is zero, or what stood there before.
+  void end_block_write_without_evidence() {
+    previous_end_ = cursor_;
+    move(plus(cursor_, kBlock - 1) / kBlock * kBlock);
+  }
+
+  void put_evidence(const BlockEvidence& evidence, std::int64_t end) {
+    std::array<std::byte, kBlockEvidenceBytes> encoded{};
+    encode_block_evidence(evidence, encoded);
+    const auto place = section_bytes(end - kBlockEvidenceBytes, kBlockEvidenceBytes);
+    std::memcpy(place.data(), encoded.data(), place.size());
+  }
+
+  // At the next boundary, with evidence where there is room for it, of which one field may be
+  // wrong.
+  void end_block_write(std::uint8_t wrong_field, std::uint8_t value) {
+    const std::int64_t end = plus(cursor_, kBlock - 1) / kBlock * kBlock;
+    if (end - cursor_ >= kBlockEvidenceBytes &&
+        end - block_write_ <= geometry_.left_in_cycle({block_write_})) {
+      put_evidence(twisted({.lineage = lineage_,
+                            .begin = {block_write_},
+                            .length_bytes = static_cast<std::uint32_t>(end - block_write_),
+                            .records_bytes = static_cast<std::uint32_t>(cursor_ - block_write_),
+                            .previous_end = {previous_end_},
+                            .watermark = {block_watermark_},
+                            .trim = {start_ - 1}},
+                           wrong_field, value),
+                   end);
+    }
+    previous_end_ = cursor_;
+    move(end);
+  }
+
+  [[nodiscard]] BlockEvidence twisted(BlockEvidence evidence, std::uint8_t field,
+                                      std::uint8_t value) const {
+    switch (field % 8) {
+      case 1:
+        evidence.lineage.incarnation += value % 2 == 0 ? 1U : ~0U;
+        break;
+      case 2:
+        evidence.lineage.log_id += 1U + value;
+        break;
+      case 3:
+        if (evidence.begin.value % section_ == 0) break;
+        evidence.begin = evidence.begin - kBlock;
+        evidence.length_bytes += kBlockBytes;
+        break;
+      case 4:
+        evidence.length_bytes += kBlockBytes;
+        break;
+      case 5:
+        evidence.records_bytes -= std::min<std::uint32_t>(value, evidence.records_bytes);
+        break;
+      case 6:
+        evidence.previous_end = {plus(evidence.previous_end.value, value)};
+        break;
+      case 7:
+        evidence.watermark = {plus(evidence.begin.value, value * kBlock)};
+        break;
+      default:
+        break;
+    }
+    return evidence;
+  }
+
+  // The first block of a gap says that the log goes on in the next cycle.
+  void lay_gap() {
+    end_block_write_without_evidence();
+    put_evidence({.lineage = lineage_,
+                  .begin = {cursor_},
+                  .length_bytes = kBlockBytes,
+                  .records_bytes = 0,
+                  .previous_end = {previous_end_},
+                  .watermark = {block_watermark_},
+                  .trim = {start_ - 1}},
+                 plus(cursor_, kBlock));
+    move(plus(cursor_, geometry_.left_in_cycle({cursor_})));
+  }
+
   // --- headers
 
   [[nodiscard]] std::int64_t trim(const HeaderSpec& spec) const {
@@ -312,6 +439,44 @@ class Writer {
     }
   }
 
+  [[nodiscard]] std::int64_t watermark(const EvidenceSpec& spec) const {
+    const std::int64_t more = spec.watermark_value;
+    switch (spec.watermark % 8) {
+      case 0:
+      case 1:
+        return cursor_;
+      case 2:
+        return previous_end_;
+      case 3:
+        return std::max<std::int64_t>(-1, cursor_ - more);
+      case 4:
+        return plus(cursor_, more);
+      case 5:
+        return plus(start_, more);
+      case 6:
+        return records_.empty() ? -1 : records_[spec.watermark_value % records_.size()].offset;
+      default:
+        return -1;
+    }
+  }
+
+  // Bits: 0-1 which slots have it, 2 a resume has cut off something, 3 the other slot is of the
+  // timeline before, 4 all block writes are of a later one, 5 the other slot is of another log.
+  [[nodiscard]] std::optional<HeaderEvidence> evidence_of(std::uint32_t slot) const {
+    if (!evidence_) return std::nullopt;
+    const std::uint8_t bits = evidence_->slots;
+    if (bits % 4 == slot + 1) return std::nullopt;
+    HeaderEvidence mine{.lineage = {lineage_.log_id, newest_incarnation_},
+                        .flags = bits / 4 % 2 == 1 ? HeaderEvidence::kResumed : 0U,
+                        .watermark = {watermark(*evidence_)}};
+    if (bits / 16 % 2 == 1) mine.lineage.incarnation -= std::min(newest_incarnation_, 1U);
+    if (slot == 0) return mine;
+    if (bits / 8 % 2 == 1) mine.lineage.incarnation -= std::min(mine.lineage.incarnation, 1U);
+    if (bits / 8 % 2 == 1) mine.watermark = kNoOffset;
+    if (bits / 32 % 2 == 1) ++mine.lineage.log_id;
+    return mine;
+  }
+
   void write_slots(const HeaderSpec& spec) {
     WalHeader header;
     header.version = version1_ ? FormatVersion::v1 : FormatVersion::v0;
@@ -319,6 +484,7 @@ class Writer {
     header.trim = {trim(spec)};
     header.stamp = 7;
     header.window_bytes = window(spec);
+    if (evidence_ && evidence_->slots / 64 % 2 == 1) header.shutdown = ShutdownType::graceful;
     // Bits: 0-1 which slots, 2-3 their stamps, 4 the other slot is of another state.
     const std::uint8_t bits = spec.slots;
     for (std::uint32_t slot = 0; slot < kHeaderSlots; ++slot) {
@@ -334,7 +500,7 @@ class Writer {
         std::memset(place.data(), bits / 64, kBlockBytes);  // blank, or something else
         continue;
       }
-      encode_wal_header(mine, std::span<std::byte, kBlockBytes>(place));
+      encode_wal_header(mine, std::span<std::byte, kBlockBytes>(place), evidence_of(slot));
       if (bits % 4 == 3) place[20] ^= std::byte{static_cast<std::uint8_t>(slot)};
     }
   }
@@ -348,6 +514,12 @@ class Writer {
   std::int64_t start_ = 0;
   std::int64_t cursor_ = 0;
   std::vector<Laid> records_;
+  std::optional<EvidenceSpec> evidence_;  // of the headers; none: they have none
+  Lineage lineage_{.log_id = 0x5EED, .incarnation = 0};
+  std::uint32_t newest_incarnation_ = 0;
+  std::int64_t block_write_ = 0;  // where the one that is being laid begins
+  std::int64_t previous_end_ = -1;
+  std::int64_t block_watermark_ = -1;
 };
 
 }  // namespace

@@ -18,8 +18,9 @@ namespace seqwal::fuzz {
 // A small language: the headers, then one operation after the other at a cursor that moves on.
 // Its records are sound unless it says otherwise, so that every input gets past the checksums.
 //
-//   shape (3 bytes) origin (2) header slots (1) trim (1 + 8) window (1 + 2), then operations:
-//   an opcode byte, and what it needs (image_writer.cc)
+//   shape (3 bytes) origin (2) evidence of the headers (4, if the origin says that they have some)
+//   header slots (1) trim (1 + 8) window (1 + 2), then operations: an opcode byte, and what it
+//   needs (image_writer.cc)
 void write_program(ByteReader& bytes, ImageMemory& memory, HostileImage& image);
 
 // Raw bytes: patches over zeroes, each a position in units of 8 bytes (3 bytes), a length (1), and

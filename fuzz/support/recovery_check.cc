@@ -12,6 +12,7 @@
 #include "fuzz/support/fuzzer.h"
 #include "fuzz/support/idle_host.h"
 #include "fuzz/support/memory_meter.h"
+#include "seqwal/geometry.h"
 #include "seqwal/recovery.h"
 #include "seqwal/sim/naive_reader.h"
 
@@ -116,7 +117,9 @@ class Comparison {
     body_bytes_ += record.body.size();
   }
 
-  void finish(const RecoveryReport& report) const {
+  // Without evidence there is no damage to refuse.
+  void finish(const RecoveryReport& report, bool refused) const {
+    if (refused) differ("refuses a log without evidence");
     if (next_ != naive_.records.size()) {
       differ(fmt::format("ends before the record at {}", naive_.records[next_].offset));
     }
@@ -160,6 +163,107 @@ class Comparison {
   std::uint64_t body_bytes_ = 0;
 };
 
+// One recovery of a log with evidence. Up to where a naive reading of the evidence ends, it is held
+// against that, record by record, and then against what stands in the image. The naive reader knows
+// no timelines: a block write of an older one may end it, or be left out.
+class EvidenceComparison {
+ public:
+  EvidenceComparison(const HostileImage& image, const Mode& mode, const RecoveryOptions& options,
+                     const sim::NaiveHeader& header)
+      : image_(image),
+        mode_(mode),
+        header_(header),
+        salvage_(options.salvage),
+        contiguous_(header.version == 1 || mode.naive == sim::NaiveMode::prefix),
+        exact_(header.capacity - kHeaderAreaBytes <= kSoftLimitBytes),
+        unreadable_(unreadable_offsets(image, header)),
+        testimony_(sim::naive_testimony(image.bytes, unreadable_)),
+        prefix_(*sim::naive_read(image.bytes, sim::NaiveMode::prefix, unreadable_,
+                                 sim::NaiveRules::evidence)),
+        end_(saturating_add({header.trim}, 1).value) {}
+
+  void deliver(const RecoveredRecord& record) {
+    const std::int64_t offset = record.offset.value;
+    const auto found = sim::naive_record(image_.bytes, offset, unreadable_);
+    if (!found || !std::ranges::equal(record.body, found->body)) {
+      differ(fmt::format("delivers what does not stand at {}", offset));
+    }
+    if (offset < end_ || offset == header_.trim) differ(fmt::format("goes back to {}", offset));
+    follow_prefix(offset);
+    if (records_ == 0) first_ = offset;
+    last_ = offset;
+    end_ = offset + kRecordHeaderBytes + std::ssize(record.body);
+    body_bytes_ += record.body.size();
+    ++records_;
+  }
+
+  // `refused`: it ended with `damaged`.
+  void finish(const RecoveryReport& report, bool refused) {
+    if (exact_ && in_prefix_ && next_ < prefix_.records.size()) {
+      const std::int64_t missing = prefix_.records[next_].offset;
+      if (!is_older(missing)) differ(fmt::format("ends before the record at {}", missing));
+      in_prefix_ = false;
+    }
+    if (report.records != records_ || report.body_bytes != body_bytes_ ||
+        report.first.value != first_ || report.last.value != last_ || report.end.value != end_) {
+      differ("reports something else than it delivered");
+    }
+    if (refused != (!salvage_ && !report.damage.empty())) differ("damage is not what it ends with");
+    if (report.watermark.value < testimony_.header ||
+        report.watermark.value > testimony_.greatest) {
+      differ(fmt::format("believes in a watermark of {}", report.watermark.value));
+    }
+    for (const OffsetRange& range : report.damage) {
+      if (range.begin >= report.watermark) differ("calls damage what was never durable");
+    }
+    // I14
+    if (exact_ && in_prefix_ && prefix_.stopped_at && *prefix_.stopped_at < testimony_.header &&
+        report.damage.empty()) {
+      differ(fmt::format("is silent about what is lost at {}", *prefix_.stopped_at));
+    }
+  }
+
+ private:
+  void follow_prefix(std::int64_t offset) {
+    if (!exact_ || !in_prefix_) return;
+    if (next_ == prefix_.records.size()) {
+      if (contiguous_ && !salvage_) differ(fmt::format("goes on to {}", offset));
+      return;
+    }
+    const std::int64_t wanted = prefix_.records[next_++].offset;
+    if (offset == wanted) return;
+    if (!is_older(wanted)) differ(fmt::format("delivers {} before {}", offset, wanted));
+    in_prefix_ = false;
+  }
+
+  [[nodiscard]] bool is_older(std::int64_t offset) const {
+    return sim::naive_is_older(image_.bytes, offset, unreadable_);
+  }
+
+  [[noreturn]] void differ(const std::string& how) const {
+    broken(fmt::format("I2: recovery by evidence, version {}, {}{}: {}", header_.version,
+                       mode_.name, salvage_ ? ", salvage" : "", how));
+  }
+
+  const HostileImage& image_;
+  const Mode& mode_;
+  const sim::NaiveHeader& header_;
+  const bool salvage_;
+  const bool contiguous_;
+  // A long block write that does not begin with one long record is nobody's, and is not looked for.
+  const bool exact_;
+  const sim::NaiveUnreadable unreadable_;
+  const sim::NaiveTestimony testimony_;
+  const sim::NaiveReading prefix_;
+  std::size_t next_ = 0;  // of prefix_
+  bool in_prefix_ = true;
+  std::uint64_t records_ = 0;
+  std::uint64_t body_bytes_ = 0;
+  std::int64_t first_ = -1;
+  std::int64_t last_ = -1;
+  std::int64_t end_;
+};
+
 void check_unreadable(const HostileImage& image, const sim::NaiveHeader& header,
                       const RecoveryReport& report) {
   const std::uint64_t section = header.capacity - kHeaderAreaBytes;
@@ -171,11 +275,13 @@ void check_unreadable(const HostileImage& image, const sim::NaiveHeader& header,
       demand(is_unreadable(image, position / kBlockBytes), "reports a sound block as unreadable");
     }
   }
+  if (header.evidence) return;
   demand(damage == report.damage, "damage is not what is unreadable before the last record");
 }
 
-// I11. A record whose body is torn must be read to be judged, so one record comes on top; whatever
-// cannot be read as a whole is read again, block by block.
+// I11. A record whose body is torn must be read to be judged, so one record comes on top; where
+// evidence is asked for, what it says is read ahead of what it speaks of; whatever cannot be read
+// as a whole is read again, block by block.
 void check_reads(const sim::NaiveHeader& header, const RecoveryReport& report,
                  std::uint64_t read_bytes) {
   demand(report.read_bytes == read_bytes, "reports another number of bytes read");
@@ -188,6 +294,7 @@ void check_reads(const sim::NaiveHeader& header, const RecoveryReport& report,
   // The block of the trimmed record may be read as the first and as the last one.
   std::uint64_t most =
       std::min(untrimmed + 2 * window + kFourMebibytes + longest, section + kBlockBytes);
+  if (header.evidence) most = 2 * most + std::min<std::uint64_t>(section, kSoftLimitBytes);
   if (!report.unreadable.empty()) most *= 2;
   demand(read_bytes <= kHeaderAreaBytes + most,
          fmt::format("I11: reads {} bytes, at most {} are allowed", read_bytes,
@@ -208,6 +315,33 @@ void check_memory(const HostileImage& image, const sim::NaiveHeader& header,
                                    image.bytes.size(), peak, most));
 }
 
+// Opens a log and reads it to its end.
+template <typename AnyComparison>
+void recover(const HostileImage& image, ImageDevice& device, const RecoveryOptions& options,
+             const sim::NaiveHeader& header, AnyComparison& comparison) {
+  IdleHost host;
+  restart_peak();
+  const std::size_t before = allocated_bytes();
+  const auto recovery = Recovery::open(device, host, options);
+  if (!recovery) broken(fmt::format("does not open a log: {}", recovery.error().message()));
+  bool refused = false;
+  while (true) {
+    const auto record = (*recovery)->next();
+    refused = !record && record.error().code == ErrorCode::damaged;
+    if (refused) break;
+    if (!record) broken(fmt::format("recovery fails: {}", record.error().message()));
+    if (!*record) break;
+    comparison.deliver(**record);
+  }
+  check_memory(image, header, options, before);
+  const RecoveryReport& report = (*recovery)->report();
+  comparison.finish(report, refused);
+  check_unreadable(image, header, report);
+  check_reads(header, report, device.read_bytes());
+  const auto again = (*recovery)->next();
+  demand(again && !*again, "the end is not the end");
+}
+
 void recover_and_compare(const HostileImage& image, const Mode& mode, RecoveryOptions options,
                          const Expected& expected) {
   options.mode = mode.log;
@@ -221,35 +355,30 @@ void recover_and_compare(const HostileImage& image, const Mode& mode, RecoveryOp
                        to_string(*expected.error)));
     return;
   }
+  if (expected.header->evidence) {
+    EvidenceComparison comparison(image, mode, options, *expected.header);
+    recover(image, device, options, *expected.header, comparison);
+    return;
+  }
   const auto naive =
       sim::naive_read(image.bytes, mode.naive, unreadable_offsets(image, *expected.header));
   demand(naive.has_value(), "the naive reader does not open what it has a header of");
   Comparison comparison(mode, *naive);
-
-  restart_peak();
-  const std::size_t before = allocated_bytes();
-  const auto recovery = Recovery::open(device, host, options);
-  if (!recovery) broken(fmt::format("does not open a log: {}", recovery.error().message()));
-  while (true) {
-    const auto record = (*recovery)->next();
-    if (!record) broken(fmt::format("recovery fails: {}", record.error().message()));
-    if (!*record) break;
-    comparison.deliver(**record);
-  }
-  check_memory(image, *expected.header, options, before);
-  const RecoveryReport& report = (*recovery)->report();
-  comparison.finish(report);
-  check_unreadable(image, *expected.header, report);
-  check_reads(*expected.header, report, device.read_bytes());
-  const auto again = (*recovery)->next();
-  demand(again && !*again, "the end is not the end");
+  recover(image, device, options, *expected.header, comparison);
 }
 
 }  // namespace
 
 void check_recovery(const HostileImage& image) {
   const Expected expected = expected_headers(image);
-  for (const Mode& mode : kModes) recover_and_compare(image, mode, image.options, expected);
+  for (const Mode& mode : kModes) {
+    RecoveryOptions options = image.options;
+    recover_and_compare(image, mode, options, expected);
+    options.salvage = true;
+    if (expected.header && expected.header->evidence) {
+      recover_and_compare(image, mode, options, expected);
+    }
+  }
   // Not what is large: there would be time for little else.
   if (image.frugal_mode >= kModes.size() || image.bytes.size() > (std::uint64_t{1} << 20U)) return;
   const RecoveryOptions frugal{.read_ahead_bytes = kBlockBytes, .reads_in_flight = 1};

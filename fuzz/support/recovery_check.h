@@ -6,9 +6,13 @@
 namespace seqwal::fuzz {
 
 // - it opens exactly what holds a log, and otherwise gives the right reason;
-// - it delivers exactly what the naive reader finds, and its report tells what it delivered;
+// - without evidence it delivers exactly what the naive reader finds, and its report tells what it
+//   delivered;
+// - with evidence it delivers exactly the prefix that the naive reader finds, behind it only what
+//   stands there, refuses what is lost below the watermark and nothing else, and salvages the rest;
 // - it writes nothing, reads nothing behind the log, and no more than the untrimmed log, two
-//   windows, 4 MiB and one record (what cannot be read at once is read once more, block by block);
+//   windows, 4 MiB and one record (with evidence twice that, because evidence is read ahead of what
+//   it speaks of; what cannot be read at once is read once more, block by block);
 // - its memory is what recovery.h says it costs;
 // - how far it reads ahead changes nothing.
 void check_recovery(const HostileImage& image);
