@@ -200,9 +200,12 @@ class EvidenceComparison {
   // `refused`: it ended with `damaged`.
   void finish(const RecoveryReport& report, bool refused) {
     if (exact_ && in_prefix_ && next_ < prefix_.records.size()) {
-      const std::int64_t missing = prefix_.records[next_].offset;
-      if (!is_older(missing)) differ(fmt::format("ends before the record at {}", missing));
-      in_prefix_ = false;
+      leave_out(prefix_.records[next_].offset);
+    }
+    // What contradicts the evidence of one place, elsewhere, makes it damage.
+    if (left_out_ >= 0 &&
+        (report.damage.empty() || report.damage.front().begin.value > left_out_)) {
+      differ(fmt::format("leaves out the record at {}, and does not say so", left_out_));
     }
     if (report.records != records_ || report.body_bytes != body_bytes_ ||
         report.first.value != first_ || report.last.value != last_ || report.end.value != end_) {
@@ -231,8 +234,11 @@ class EvidenceComparison {
       return;
     }
     const std::int64_t wanted = prefix_.records[next_++].offset;
-    if (offset == wanted) return;
-    if (!is_older(wanted)) differ(fmt::format("delivers {} before {}", offset, wanted));
+    if (offset != wanted) leave_out(wanted);
+  }
+
+  void leave_out(std::int64_t wanted) {
+    if (!is_older(wanted)) left_out_ = wanted;
     in_prefix_ = false;
   }
 
@@ -257,6 +263,7 @@ class EvidenceComparison {
   const sim::NaiveReading prefix_;
   std::size_t next_ = 0;  // of prefix_
   bool in_prefix_ = true;
+  std::int64_t left_out_ = -1;  // the first record of it that was not delivered, for no good reason
   std::uint64_t records_ = 0;
   std::uint64_t body_bytes_ = 0;
   std::int64_t first_ = -1;

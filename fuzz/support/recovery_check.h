@@ -8,7 +8,9 @@ namespace seqwal::fuzz {
 // - it opens exactly what holds a log, and otherwise gives the right reason;
 // - without evidence it delivers exactly what the naive reader finds, and its report tells what it
 //   delivered;
-// - with evidence it delivers exactly the prefix that the naive reader finds, behind it only what
+// - with evidence it delivers exactly the prefix that the naive reader finds (or calls what is
+// missing
+//   of it damage, because something else contradicts it), behind it only what
 //   stands there, refuses what is lost below the watermark and nothing else, and salvages the rest;
 // - it writes nothing, reads nothing behind the log, and no more than the untrimmed log, two
 //   windows, 4 MiB and one record (with evidence twice that, because evidence is read ahead of what
