@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "seqwal/callback.h"
@@ -23,9 +24,10 @@ enum class Acks : std::uint8_t {
 struct TargetOptions {
   Acks acks = Acks::ordered;
   Durability durability = Durability::automatic;
-  std::uint64_t iops = 0;       // writes a second to stay below, 0 = no limit
-  std::uint64_t bandwidth = 0;  // bytes a second, 0 = no limit
-  std::uint32_t depth = 0;      // block writes in flight, 0 = as it comes
+  std::uint64_t iops = 0;                // writes a second to stay below, 0 = no limit
+  std::uint64_t bandwidth = 0;           // bytes a second, 0 = no limit
+  std::uint32_t depth = 0;               // block writes in flight, 0 = as the log decides
+  std::optional<Nanoseconds> plug = {};  // for clients that come back; nothing = as it comes
 };
 
 // The one place where options of the command line become the log's.

@@ -71,8 +71,15 @@ void add_load_options(CLI::App& command, ClientOptions& clients, TargetOptions& 
       ->check(CLI::Range(1, 1'000'000'000));
   tool::add_size_option(command, "--bandwidth", target.bandwidth,
                         "Stay below so many bytes a second");
-  command.add_option("--depth", target.depth, "Block writes in flight")
+  command
+      .add_option("--depth", target.depth, "Block writes in flight (default: as the log decides)")
       ->check(CLI::Range(1U, 1024U));
+  command
+      .add_option_function<std::uint32_t>(
+          "--plug-us", [&target](std::uint32_t us) { target.plug = Nanoseconds{us} * 1000; },
+          "Microseconds that a block write waits at most for clients that come back (default: as "
+          "the log decides)")
+      ->check(CLI::Range(0U, 1'000'000U));
 }
 
 void add_write_options(CLI::App& command, WriteOptions& options) {

@@ -68,7 +68,7 @@ TEST_F(BenchTest, WriteTakesEveryKindOfClientLogAndDevice) {
        std::vector<Arguments>{{"--acks", "parallel"},
                               {"--blocking"},
                               {"--acks", "parallel", "--blocking"},
-                              {"--pipeline", "16", "--depth", "2"},
+                              {"--pipeline", "16", "--depth", "2", "--plug-us", "0"},
                               {"--device", "threads"},
                               {"--record-size", "300KiB"},
                               {"--durability", "none", "--iops", "500", "--bandwidth", "10MiB"}}) {
