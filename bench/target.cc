@@ -68,10 +68,9 @@ Result<std::unique_ptr<Target>> open_parallel(Device& device, Host& host,
 LogOptions log_options(const TargetOptions& options) {
   LogOptions log;
   log.durability = options.durability;
+  log.depth = options.depth;
   log.iops = options.iops;
   log.bytes_per_second = options.bandwidth;
-  log.depth = options.depth;
-  log.plug = options.plug.value_or(log.plug);
   return log;
 }
 

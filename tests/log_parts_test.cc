@@ -206,7 +206,11 @@ class LogBufferTest : public ::testing::Test {
   Offset append(std::size_t length) {
     AppendCallback callback;
     const auto body = make_body(1, length);
-    const auto appended = buffer.append(body, checksum(body), callback);
+    const std::span<const std::byte> piece = body;
+    const auto appended = buffer.append({.pieces = Pieces(&piece, 1),
+                                         .body_bytes = static_cast<std::uint32_t>(length),
+                                         .body_checksum = checksum(body)},
+                                        callback);
     EXPECT_TRUE(appended.has_value());
     return appended.value_or(Appended{}).offset;
   }
@@ -217,7 +221,7 @@ class LogBufferTest : public ::testing::Test {
 TEST_F(LogBufferTest, RefusesBeforeStart) {
   LogBuffer fresh(Geometry(65536), 2, 16);
   AppendCallback callback;
-  EXPECT_EQ(fresh.append(make_body(1, 5), 1, callback).error(), Refusal::stopped);
+  EXPECT_EQ(fresh.append({.pieces = {}, .body_bytes = 5}, callback).error(), Refusal::stopped);
 }
 
 TEST_F(LogBufferTest, ABlockIsReadyOnceItIsSealed) {
@@ -249,9 +253,9 @@ TEST_F(LogBufferTest, BlocksAndSlotsComeBackWhenReleased) {
     const auto block = buffer.ready(round);
     ASSERT_TRUE(block.has_value()) << round;
     EXPECT_EQ(block->start, offset);
-    Offset told;
-    (void)buffer.take_callback(block->first_ticket, told);
-    EXPECT_EQ(told, offset);
+    CallbackTask task;
+    buffer.take(block->first_ticket, task);
+    EXPECT_EQ(task.result.offset, offset);
     buffer.release_block(round, block->records_end);
     buffer.release_tickets(block->end_ticket);
     if (block->end().value > 900 << 10) return;
@@ -263,7 +267,7 @@ TEST_F(LogBufferTest, StopSealsAndRefuses) {
   buffer.stop();
   EXPECT_TRUE(buffer.ready(0).has_value());
   AppendCallback callback;
-  EXPECT_EQ(buffer.append(make_body(1, 5), 1, callback).error(), Refusal::stopped);
+  EXPECT_EQ(buffer.append({.pieces = {}, .body_bytes = 5}, callback).error(), Refusal::stopped);
 }
 
 // --- trim target

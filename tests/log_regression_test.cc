@@ -135,7 +135,8 @@ TEST(LogRegression, AnOfflineTrimBesideADamagedRecordIsRefused) {
 TEST(LogRegression, ACallersChecksumMayHaveTheTopBit) {
   LogWorld world({});
   const auto body = make_body(7, 50);
-  ASSERT_TRUE(world.log().append(body, {}, checksum(body) | 0x80000000U).has_value());
+  ASSERT_TRUE(
+      world.log().append(body, {}, {.body_checksum = checksum(body) | 0x80000000U}).has_value());
   world.close();
   EXPECT_EQ(recover_image(world.device().image()).size(), 1U);
 }

@@ -153,8 +153,10 @@ TEST(Log, AppendRefusesEmptyAndOversizedBodies) {
 TEST(Log, ACallersChecksumIsTaken) {
   LogWorld world({});
   const auto body = testing_support::make_body(7, 50);
-  ASSERT_TRUE(world.log().append(body, {}, checksum(body)).has_value());
-  ASSERT_TRUE(world.log().append(body, {}, 0x12345).has_value());  // a lie stays the caller's
+  ASSERT_TRUE(world.log().append(body, {}, {.body_checksum = checksum(body)}).has_value());
+  ASSERT_TRUE(world.log()
+                  .append(body, {}, {.body_checksum = 0x12345})
+                  .has_value());  // a lie stays the caller's
   world.close();
   const auto records = recover_image(world.device().image(), RecoveryMode::standard, true);
   ASSERT_EQ(records.size(), 1U);

@@ -28,7 +28,11 @@ void compose_long(const SealedBlock& block, std::span<const std::byte> evidence,
     }
   };
   copy(block.long_header.data(), 0, kRecordHeaderBytes);
-  copy(block.long_body, kRecordHeaderBytes, records);
+  std::int64_t at = kRecordHeaderBytes;
+  for (const auto piece : block.long_pieces) {
+    copy(piece.data(), at, at + std::ssize(piece));
+    at += std::ssize(piece);
+  }
   const std::int64_t filled = std::clamp<std::int64_t>(records - from, 0, std::ssize(out));
   std::ranges::fill(out.subspan(static_cast<std::size_t>(filled)), std::byte{0});
   const std::int64_t total = block.end() - block.start;
@@ -63,9 +67,9 @@ void BlockWriter::submit_full() {
   }
 }
 
-void BlockWriter::pump(Nanoseconds now) {
+void BlockWriter::pump() {
   submit_full();
-  plugged_ = may_submit() && plug_.holds(buffer_.next_ticket(), now);
+  plugged_ = may_submit() && plug_.holds(buffer_.next_ticket(), now());
   while (may_submit() && may_begin() && !gated_ && !plugged_ && buffer_.seal()) submit_full();
   if (!stopped_ && slices_in_flight_ >= depth_.depth() &&
       (buffer_.has_open_block() || has_ready_block())) {
@@ -154,6 +158,7 @@ void BlockWriter::begin(Writing& writing, const SealedBlock& block) {
   ++begun_;
   writing = Writing{};
   writing.block = block;
+  writing.submitted = now();
   writing.started = true;
   fill(writing);
   // Unless all of a gap is trimmed, it is told: version 1 fills it, version 0 leaves it to the
@@ -172,7 +177,7 @@ void BlockWriter::fill(Writing& writing) {
   if (writing.has_room_for_evidence()) {
     encode_block_evidence(evidence_of(block), writing.evidence);
   }
-  if (block.long_body != nullptr) return;
+  if (block.is_long()) return;
   const auto used = static_cast<std::size_t>(block.records_end - block.start);
   const auto total = static_cast<std::size_t>(block.end() - block.start);
   std::memset(block.memory + used, 0, total - used);
@@ -199,7 +204,7 @@ bool BlockWriter::issue_slice(std::uint32_t number, Writing& writing) {
   const SealedBlock& block = writing.block;
   const std::int64_t from = writing.issued_bytes - writing.padding_bytes;
   const std::int64_t left = writing.total_bytes() - writing.issued_bytes;
-  if (block.long_body == nullptr) {
+  if (!block.is_long()) {
     const auto length =
         static_cast<std::size_t>(std::min<std::int64_t>(left, options_.slice_bytes));
     submit(number, writing, block.start + from, {block.memory + from, length}, kNoHalf);
@@ -264,7 +269,7 @@ void BlockWriter::submit(std::uint32_t number, Writing& writing, Offset at,
   ++slices_in_flight_;
 }
 
-void BlockWriter::complete(const IoTable::Done& done, Nanoseconds now) {
+void BlockWriter::complete(const IoTable::Done& done) {
   const IoPurpose& purpose = done.purpose;
   Writing& writing = this->writing(purpose.number);
   SEQWAL_CHECK(writing.started && writing.in_flight > 0);
@@ -272,23 +277,36 @@ void BlockWriter::complete(const IoTable::Done& done, Nanoseconds now) {
   --slices_in_flight_;
   if (purpose.half != kNoHalf) writing.half_busy.at(purpose.half) = false;
   if (done.os_error != 0) writing.failed = true;
-  depth_.completed(now, done.latency, done.bytes);
-  if (writing.issued() && writing.in_flight == 0 && !writing.failed) {
-    frontier_.written(purpose.number);
+  depth_.completed(now(), done.latency, done.bytes);
+  if (!writing.issued() || writing.in_flight > 0 || writing.failed) return;
+  writing.written = now();
+  writing.overtaken = unwritten_before(purpose.number);
+  frontier_.written(purpose.number);
+}
+
+std::uint32_t BlockWriter::unwritten_before(std::uint32_t number) const {
+  std::uint32_t count = 0;
+  for (std::uint32_t before = frontier_.frontier(); before != number; ++before) {
+    const Writing& other = writing(before);
+    if (!other.issued() || other.in_flight > 0) ++count;
   }
+  return count;
 }
 
-void BlockWriter::acknowledged(std::uint16_t ticket, std::uint32_t records, Nanoseconds now) {
-  plug_.acknowledged(ticket, records, now + std::min(options_.plug, depth_.latency() / 10));
+void BlockWriter::acknowledged(std::uint16_t ticket, std::uint32_t records) {
+  plug_.acknowledged(ticket, records, now() + std::min(options_.plug, depth_.latency() / 10));
 }
 
-SealedBlock BlockWriter::take_durable() {
+BlockWriter::DurableBlock BlockWriter::take_durable() {
   Writing& writing = this->writing(frontier_.frontier() - 1);
   SEQWAL_CHECK(writing.issued() && writing.in_flight == 0);
   window_start_ = writing.block.end();
   durable_end_ = writing.block.records_end;
   writing.started = false;
-  return writing.block;
+  return {.block = writing.block,
+          .submitted = writing.submitted,
+          .written = writing.written,
+          .overtaken = writing.overtaken};
 }
 
 }  // namespace seqwal

@@ -55,7 +55,7 @@ class BlockWriter {
   // write needs it; that block write, and all after it, then wait.
   void submit_full();
   // Seals and submits what may go now.
-  void pump(Nanoseconds now);
+  void pump();
 
   // What has to happen before pump() can do something.
   struct Waits {
@@ -77,9 +77,9 @@ class BlockWriter {
   [[nodiscard]] bool gated() const { return gated_; }
 
   // A slice came back.
-  void complete(const IoTable::Done& done, Nanoseconds now);
+  void complete(const IoTable::Done& done);
   // `records` were acknowledged; `ticket` was the next one before their callbacks ran.
-  void acknowledged(std::uint16_t ticket, std::uint32_t records, Nanoseconds now);
+  void acknowledged(std::uint16_t ticket, std::uint32_t records);
   // Written blocks wait for a flush, and all that it could cover is written.
   [[nodiscard]] bool wants_flush() const {
     return frontier_.wants_flush() && slices_in_flight_ == 0;
@@ -90,8 +90,15 @@ class BlockWriter {
   void stop() { stopped_ = true; }
 
   [[nodiscard]] DurableFrontier& frontier() { return frontier_; }
+  struct DurableBlock {
+    SealedBlock block;
+    Nanoseconds submitted = 0;    // when its first request was
+    Nanoseconds written = 0;      // when its last completed
+    std::uint32_t overtaken = 0;  // so many before it were not written then
+  };
   // After frontier().advance(): the block write that became durable. Moves the window's start.
-  [[nodiscard]] SealedBlock take_durable();
+  [[nodiscard]] DurableBlock take_durable();
+  [[nodiscard]] const DepthControl& depth() const { return depth_; }
   // True when the device was given some of block `number`.
   [[nodiscard]] bool was_submitted(std::uint32_t number) const { return writing(number).started; }
   // Where a submitted block write starts.
@@ -101,6 +108,9 @@ class BlockWriter {
   // A block write on its way.
   struct Writing {
     SealedBlock block;
+    Nanoseconds submitted = 0;
+    Nanoseconds written = 0;
+    std::uint32_t overtaken = 0;
     bool started = false;
     bool failed = false;
     // In the gap of the jump before it: padding (version 1) or evidence (version 0).
@@ -133,7 +143,9 @@ class BlockWriter {
   }
   [[nodiscard]] bool may_begin() const { return !frontier_.wants_flush(); }
   [[nodiscard]] bool has_ready_block() const;
+  [[nodiscard]] std::uint32_t unwritten_before(std::uint32_t number) const;
   bool submit_one();
+  [[nodiscard]] Nanoseconds now() const { return io_.pacer().now(); }
   bool may_start(std::uint32_t number, const SealedBlock& block);
   [[nodiscard]] bool space_allows(const SealedBlock& block);
   [[nodiscard]] bool window_allows(std::uint32_t number, const SealedBlock& block);

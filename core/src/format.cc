@@ -45,6 +45,15 @@ std::uint32_t checksum(std::span<const std::byte> bytes) {
   return libdeflate_crc32(0, bytes.data(), bytes.size()) & kChecksumMask;
 }
 
+std::uint32_t checksum_of_pieces(std::span<const std::span<const std::byte>> pieces) {
+  std::uint32_t sum = 0;
+  for (const auto piece : pieces) {
+    // A null pointer would ask for the initial value.
+    if (!piece.empty()) sum = libdeflate_crc32(sum, piece.data(), piece.size());
+  }
+  return sum & kChecksumMask;
+}
+
 void encode_wal_header(const WalHeader& header, std::span<std::byte, kBlockBytes> out,
                        const std::optional<HeaderEvidence>& evidence) {
   std::ranges::fill(out, std::byte{0});

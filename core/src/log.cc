@@ -18,6 +18,15 @@ std::uint32_t most_in_flight(const LogOptions& options) {
   return options.depth == 0 ? DepthControl::kMost : options.depth;
 }
 
+// Where bytes are what limits a volume, longer writes than its limits balance only make records
+// wait for each other: three times as long ones waste little on fill.
+std::uint32_t merged_bytes(const LogOptions& options) {
+  if (options.iops == 0 || options.bytes_per_second == 0) return kSoftLimitBytes;
+  const std::uint64_t balanced = options.bytes_per_second / options.iops;
+  return static_cast<std::uint32_t>(
+      std::clamp<std::uint64_t>(3 * balanced, kSoftLimitBytes / 4, kSoftLimitBytes));
+}
+
 }  // namespace
 
 Log::Impl::Impl(Device& device, Host& host, const LogOptions& options, EventSink* events,
@@ -32,7 +41,8 @@ Log::Impl::Impl(Device& device, Host& host, const LogOptions& options, EventSink
       io_(device, std::min(most_in_flight(options) + kExtraRequests, device.limits().depth),
           Pacer(options.iops, options.bytes_per_second)),
       watch_(io_, options.append_deadline),
-      buffer_(geometry_, options.blocks, options.slots),
+      buffer_(geometry_, options.blocks, options.slots, options.reservations,
+              merged_bytes(options)),
       writer_(geometry_, buffer_, headers_, io_,
               {.depth = options.depth,
                .iops = options.iops,
@@ -42,12 +52,17 @@ Log::Impl::Impl(Device& device, Host& host, const LogOptions& options, EventSink
                .durable_writes = durable_by_ == DurableBy::durable_write,
                .needs_flush = durable_by_ == DurableBy::flush,
                .window_step_bytes = options.window_step_bytes}),
-      trimmer_(geometry_, headers_, io_, events) {
+      trimmer_(geometry_, headers_, io_, events),
+      callbacks_(buffer_, options.executor) {
+  if (options.executor != nullptr) options.executor->bind([&device] { device.wake(); });
   trimmed_.store(headers_.durable_trim().value, std::memory_order_relaxed);
 }
 
 // With something in flight the device is stopped for good, and touches nothing any more.
-Log::Impl::~Impl() { withdraw_memory(); }
+Log::Impl::~Impl() {
+  withdraw_memory();
+  if (options_.executor != nullptr) options_.executor->bind({});
+}
 
 void Log::Impl::set_state(State next) {
   const State now = state();
@@ -62,46 +77,147 @@ void Log::Impl::set_state(State next) {
 
 // --- any thread -------------------------------------------------------------------------------
 
-Result<Offset> Log::Impl::try_append(std::span<const std::byte> body, std::uint32_t body_checksum,
-                                     AppendCallback& callback) {
-  const auto appended = buffer_.append(body, body_checksum, callback);
-  if (!appended) {
-    return fail(to_error_code(appended.error(), failed_.load(std::memory_order_acquire)));
-  }
-  if (doorbell_.ring(appended->end_ticket, appended->begins_block)) device_.wake();
+// Why a body of this length is not even tried.
+std::optional<ErrorCode> Log::Impl::refusal(std::uint64_t body_bytes) const {
+  if (body_bytes == 0 || body_bytes > max_body_bytes()) return ErrorCode::bad_length;
+  if (state() < State::running) return ErrorCode::wrong_state;
+  if (closing_.seems_closed()) return to_code(Refusal::stopped);
+  return std::nullopt;
+}
+
+ErrorCode Log::Impl::to_code(Refusal refusal) const {
+  return to_error_code(refusal, failed_.load(std::memory_order_acquire));
+}
+
+// Does not wake anybody.
+std::expected<Appended, ErrorCode> Log::Impl::try_append(Pieces pieces, AppendCallback& callback,
+                                                         const AppendOptions& options) {
+  std::uint64_t body_bytes = 0;
+  for (const auto piece : pieces) body_bytes += piece.size();
+  if (const auto code = refusal(body_bytes)) return std::unexpected(*code);
+  // Of a plain CRC-32, as callers have it.
+  std::uint32_t sum = options.body_checksum & kChecksumMask;
+  if (sum == 0) sum = checksum_of_pieces(pieces);
+  const auto appended = buffer_.append({.pieces = pieces,
+                                        .body_bytes = static_cast<std::uint32_t>(body_bytes),
+                                        .body_checksum = sum,
+                                        .key = options.key},
+                                       callback);
+  if (!appended) return std::unexpected(to_code(appended.error()));
+  return *appended;
+}
+
+void Log::Impl::ring(const Appended& appended) {
+  if (!doorbell_.ring(appended.end_ticket, appended.begins_block)) return;
+  counters_.wakes.fetch_add(1, std::memory_order_relaxed);
+  device_.wake();
+}
+
+Result<Offset> Log::Impl::append(Pieces pieces, AppendCallback& callback,
+                                 const AppendOptions& options) {
+  const auto appended = try_append(pieces, callback, options);
+  if (!appended) return fail(appended.error());
+  ring(*appended);
   return appended->offset;
 }
 
-Result<Offset> Log::Impl::append(std::span<const std::byte> body, AppendCallback& callback,
-                                 std::uint32_t body_checksum) {
-  if (body.empty() || body.size() > max_body_bytes()) return fail(ErrorCode::bad_length);
-  if (state() < State::running) return fail(ErrorCode::wrong_state, "reset before append");
-  if (closing_.seems_closed()) {
-    return fail(to_error_code(Refusal::stopped, failed_.load(std::memory_order_acquire)));
+BatchResult Log::Impl::append_batch(std::span<BatchRecord> records) {
+  BatchResult result;
+  Appended last;
+  for (BatchRecord& record : records) {
+    const auto appended = try_append(Pieces(&record.body, 1), record.callback, record.options);
+    if (!appended) {
+      result.refused = appended.error();
+      break;
+    }
+    record.offset = appended->offset;
+    last = {.offset = appended->offset,
+            .end_ticket = appended->end_ticket,
+            .begins_block = last.begins_block || appended->begins_block};
+    ++result.accepted;
   }
-  body_checksum &= kChecksumMask;  // of a plain CRC-32, as callers have it
-  if (body_checksum == 0) body_checksum = checksum(body);
-  return try_append(body, body_checksum, callback);
+  if (result.accepted > 0) ring(last);
+  return result;
+}
+
+// Waiting for oneself would never end: on the thread that polls, and in a callback on an executor,
+// which may be full of callbacks that wait for this one.
+bool Log::Impl::may_wait() const {
+  return poller_.load(std::memory_order_relaxed) != host_.self() &&
+         (options_.executor == nullptr || !options_.executor->runs_caller());
 }
 
 Result<Offset> Log::Impl::append_wait(std::span<const std::byte> body, AppendCallback& callback,
-                                      Nanoseconds deadline, std::uint32_t body_checksum) {
-  if (body_checksum == 0 && !body.empty()) body_checksum = checksum(body);
-  auto offset = append(body, callback, body_checksum);
+                                      Nanoseconds deadline, AppendOptions options) {
+  const Pieces pieces(&body, 1);
+  if (options.body_checksum == 0 && !body.empty()) options.body_checksum = checksum(body);
+  auto offset = append(pieces, callback, options);
   const auto waits = [&] {
     return !offset && (offset.error().code == ErrorCode::would_block ||
                        offset.error().code == ErrorCode::over_capacity);
   };
-  // Waiting for oneself would never end.
-  if (!waits() || poller_.load(std::memory_order_relaxed) == host_.self()) return offset;
+  if (!waits() || !may_wait()) return offset;
 
   room_.wait(
       [&] {
-        offset = append(body, callback, body_checksum);
+        offset = append(pieces, callback, options);
         return !waits() || host_.now() >= deadline;
       },
       [&](const RoomGate::Word& word, std::uint32_t epoch) { host_.park(word, epoch, deadline); });
   return offset;
+}
+
+Result<std::uint32_t> Log::Impl::reserve(std::size_t body_bytes) {
+  if (body_bytes > kSoftLimitBytes - kRecordHeaderBytes) return fail(ErrorCode::bad_length);
+  if (const auto code = refusal(body_bytes)) return fail(*code);
+  if (failed_.load(std::memory_order_acquire)) return fail(ErrorCode::log_failed);
+  const auto index = buffer_.reserve();
+  if (!index) return fail(ErrorCode::would_block);
+  return *index;
+}
+
+Result<Offset> Log::Impl::publish(std::uint32_t index, std::size_t body_bytes,
+                                  AppendCallback& callback, const AppendOptions& options) {
+  if (const auto code = refusal(body_bytes)) return fail(*code);
+  const std::span<const std::byte> body(reserved_body(index), body_bytes);
+  std::uint32_t sum = options.body_checksum & kChecksumMask;
+  if (sum == 0) sum = checksum(body);
+  const auto appended = buffer_.publish(index,
+                                        {.pieces = {},
+                                         .body_bytes = static_cast<std::uint32_t>(body_bytes),
+                                         .body_checksum = sum,
+                                         .key = options.key},
+                                        callback);
+  if (!appended) return fail(to_code(appended.error()));
+  ring(*appended);
+  return appended->offset;
+}
+
+void Log::Impl::abandon(std::uint32_t index) { buffer_.abandon(index); }
+
+Result<void> Log::Impl::wait_durable(Offset offset, Nanoseconds deadline) {
+  if (state() < State::running) return fail(ErrorCode::wrong_state);
+  Result<void> result;
+  const auto is_done = [&] {
+    // In this order: what is durable in the end is so before the state says that it is the end.
+    const State now = state();
+    if (durable() > offset) return true;
+    if (now <= State::failing) return false;
+    result = fail(failed_.load(std::memory_order_acquire) ? ErrorCode::log_failed
+                                                          : ErrorCode::log_closed);
+    return true;
+  };
+  if (is_done()) return result;
+  if (poller_.load(std::memory_order_relaxed) == host_.self()) return fail(ErrorCode::would_block);
+  moved_.wait(
+      [&] {
+        if (is_done()) return true;
+        if (host_.now() < deadline) return false;
+        result = fail(ErrorCode::would_block);
+        return true;
+      },
+      [&](const RoomGate::Word& word, std::uint32_t epoch) { host_.park(word, epoch, deadline); });
+  return result;
 }
 
 Result<void> Log::Impl::trim(Offset offset, TrimCallback callback) {
@@ -160,13 +276,54 @@ Result<Offset> Log::resume(const ResumeOptions& options) { return impl_->resume(
 Result<Offset> Log::reset(const ResetOptions& options) { return impl_->reset(options); }
 
 Result<Offset> Log::append(std::span<const std::byte> body, AppendCallback callback,
-                           std::uint32_t body_checksum) {
-  return impl_->append(body, callback, body_checksum);
+                           const AppendOptions& options) {
+  return impl_->append(Pieces(&body, 1), callback, options);
+}
+
+Result<Offset> Log::append_gather(Pieces pieces, AppendCallback callback,
+                                  const AppendOptions& options) {
+  return impl_->append(pieces, callback, options);
+}
+
+BatchResult Log::append_batch(std::span<BatchRecord> records) {
+  return impl_->append_batch(records);
 }
 
 Result<Offset> Log::append_wait(std::span<const std::byte> body, AppendCallback&& callback,
-                                Nanoseconds deadline, std::uint32_t body_checksum) {
-  return impl_->append_wait(body, callback, deadline, body_checksum);
+                                Nanoseconds deadline, const AppendOptions& options) {
+  return impl_->append_wait(body, callback, deadline, options);
+}
+
+Result<Reservation> Log::reserve(std::size_t body_bytes) {
+  const auto index = impl_->reserve(body_bytes);
+  if (!index) return std::unexpected(index.error());
+  return Reservation(*this, *index, {impl_->reserved_body(*index), body_bytes});
+}
+
+Result<Offset> Reservation::publish(std::size_t body_bytes, AppendCallback&& callback,
+                                    const AppendOptions& options) {
+  SEQWAL_REQUIRE(log_ != nullptr && body_bytes <= body_.size());
+  auto offset = log_->impl_->publish(index_, body_bytes, callback, options);
+  if (offset) log_ = nullptr;
+  return offset;
+}
+
+void Reservation::abandon() {
+  if (log_ != nullptr) std::exchange(log_, nullptr)->impl_->abandon(index_);
+}
+
+Reservation& Reservation::operator=(Reservation&& other) noexcept {
+  if (this != &other) {
+    abandon();
+    log_ = std::exchange(other.log_, nullptr);
+    index_ = other.index_;
+    body_ = other.body_;
+  }
+  return *this;
+}
+
+Result<void> Log::wait_durable(Offset offset, Nanoseconds deadline) {
+  return impl_->wait_durable(offset, deadline);
 }
 
 Result<void> Log::trim(Offset offset, TrimCallback callback) {
@@ -180,6 +337,7 @@ bool Log::finished() const { return impl_->state() == Impl::State::closed; }
 Offset Log::durable() const { return impl_->durable(); }
 Offset Log::trimmed() const { return impl_->trimmed(); }
 std::uint32_t Log::max_body_bytes() const { return impl_->max_body_bytes(); }
+LogMetrics Log::metrics() const { return impl_->metrics(); }
 std::optional<Error> Log::failure() const { return impl_->failure(); }
 
 }  // namespace seqwal

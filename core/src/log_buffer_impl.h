@@ -15,15 +15,19 @@ namespace seqwal {
 
 template <typename Atomics>
 BasicLogBuffer<Atomics>::BasicLogBuffer(const Geometry& geometry, std::uint32_t blocks,
-                                        std::uint32_t slots)
+                                        std::uint32_t slots, std::uint32_t reservations,
+                                        std::uint32_t block_bytes)
     : geometry_(geometry),
       block_count_(blocks),
       slot_count_(slots),
-      memory_(std::size_t{blocks} * kSoftLimitBytes),
+      reservation_count_(reservations),
+      block_bytes_(block_bytes),
+      memory_(std::size_t{blocks + reservations} * kSoftLimitBytes),
       blocks_(std::make_unique<Block[]>(blocks)),
       slots_(std::make_unique<Slot[]>(slots)) {
   SEQWAL_REQUIRE(blocks >= 2 && blocks <= 64 && std::has_single_bit(blocks));
   SEQWAL_REQUIRE(slots >= 16 && slots <= 32768 && std::has_single_bit(slots));
+  SEQWAL_REQUIRE(reservations <= 64);
   start(Offset{0}, Offset{0});
   stop();
 }
@@ -44,35 +48,8 @@ ClaimLimits BasicLogBuffer<Atomics>::limits() const {
           .released_blocks = released_.blocks.load(std::memory_order_acquire),
           .released_tickets = released_.tickets.load(std::memory_order_acquire),
           .blocks = block_count_,
-          .slots = slot_count_};
-}
-
-template <typename Atomics>
-std::expected<Appended, Refusal> BasicLogBuffer<Atomics>::append(std::span<const std::byte> body,
-                                                                 std::uint32_t body_checksum,
-                                                                 AppendCallback& callback) {
-  const auto record_bytes = static_cast<std::uint32_t>(kRecordHeaderBytes + body.size());
-  while (true) {
-    // The limits are loaded after the tail. If the tail has not moved by the swap, they belong
-    // together; if it has, whatever was decided from them is thrown away, a refusal included.
-    std::uint64_t word = tail_.load(std::memory_order_acquire);
-    const ClaimLimits limits = this->limits();
-    const auto plan =
-        plan_claim(Tail::unpack(word, limits.reference), limits, geometry_, record_bytes);
-    if (!plan) {
-      if (tail_.load(std::memory_order_acquire) != word) continue;
-      return std::unexpected(plan.error());
-    }
-    // seq_cst: pairs with has_open_block() of a polling thread that is about to sleep. (acq_rel
-    // would do for the claim itself: a new block comes after everything claimed before it.)
-    if (tail_.compare_exchange_weak(word, plan->after.pack(), std::memory_order_seq_cst,
-                                    std::memory_order_relaxed)) {
-      place(*plan, limits.released_blocks, body, body_checksum, callback);
-      return Appended{.offset = plan->offset,
-                      .end_ticket = plan->after.ticket,
-                      .begins_block = plan->new_block};
-    }
-  }
+          .slots = slot_count_,
+          .block_bytes = block_bytes_};
 }
 
 // The low bits of a block number, and the number of a block not far below it, give it whole.
@@ -82,47 +59,138 @@ std::uint32_t BasicLogBuffer<Atomics>::full_number(std::uint8_t low, std::uint32
 }
 
 template <typename Atomics>
-void BasicLogBuffer<Atomics>::place(const ClaimPlan& plan, std::uint32_t released_blocks,
-                                    std::span<const std::byte> body, std::uint32_t body_checksum,
-                                    AppendCallback& callback) {
-  const std::uint32_t number = full_number(plan.after.block, released_blocks);
-  Block& block = this->block(number);
-  const std::uint16_t ticket = plan.before.ticket;
-  if (plan.new_block) {
-    if (plan.before.open()) mark_sealed(number - 1, plan.before.used_bytes(), ticket);
-    Atomics::writes(block.start, block.gap_begin, block.previous_end, block.first_ticket,
-                    block.long_body);
-    block.start = plan.offset;
-    block.previous_end = plan.before.offset;
-    block.gap_begin = plan.gap_begin;
-    block.first_ticket = ticket;
-    block.long_body = nullptr;
+auto BasicLogBuffer<Atomics>::claim(std::uint32_t record_bytes, bool alone)
+    -> std::expected<Claim, Refusal> {
+  while (true) {
+    // The limits are loaded after the tail. If the tail has not moved by the swap, they belong
+    // together; if it has, whatever was decided from them is thrown away, a refusal included.
+    std::uint64_t word = tail_.load(std::memory_order_acquire);
+    const ClaimLimits limits = this->limits();
+    const auto plan =
+        plan_claim(Tail::unpack(word, limits.reference), limits, geometry_, record_bytes, alone);
+    if (!plan) {
+      if (tail_.load(std::memory_order_acquire) != word) continue;
+      return std::unexpected(plan.error());
+    }
+    // seq_cst: pairs with has_open_block() of a polling thread that is about to sleep. (acq_rel
+    // would do for the claim itself: a new block comes after everything claimed before it.)
+    if (tail_.compare_exchange_weak(word, plan->after.pack(), std::memory_order_seq_cst,
+                                    std::memory_order_relaxed)) {
+      return Claim{.plan = *plan, .number = full_number(plan->after.block, limits.released_blocks)};
+    }
   }
-  Slot& slot = slots_[ticket % slot_count_];
-  Atomics::writes(slot.offset, slot.callback);
-  slot.offset = plan.offset;
-  slot.callback = std::move(callback);
+}
+
+template <typename Atomics>
+std::expected<Appended, Refusal> BasicLogBuffer<Atomics>::append(const NewRecord& record,
+                                                                 AppendCallback& callback) {
+  const std::uint32_t record_bytes = record.record_bytes();
+  const bool is_long = record_bytes > kSoftLimitBytes;
+  const auto claim = this->claim(record_bytes, is_long);
+  if (!claim) return std::unexpected(claim.error());
+  const ClaimPlan& plan = claim->plan;
+  Block& block = this->block(claim->number);
+  if (plan.new_block) begin_block(*claim, claim->number % block_count_);
+  fill_slot(*claim, record, callback);
 
   const RecordHeader header{.kind = RecordKind::data,
-                            .body_length_bytes = static_cast<std::uint32_t>(body.size()),
+                            .body_length_bytes = record.body_bytes,
                             .offset = plan.offset,
-                            .body_checksum = body_checksum};
-  const auto record_bytes = static_cast<std::uint32_t>(kRecordHeaderBytes + body.size());
-  if (record_bytes > kSoftLimitBytes) {
-    Atomics::writes(block.long_header, block.long_body);
+                            .body_checksum = record.body_checksum};
+  if (is_long) {
+    Atomics::writes(block.long_header, block.long_pieces, block.long_piece);
     encode_record_header(header, block.long_header);
-    block.long_body = body.data();
-    mark_sealed(number, record_bytes, plan.after.ticket);
+    block.long_piece = record.pieces.front();
+    block.long_pieces = record.pieces.size() == 1 ? Pieces(&block.long_piece, 1) : record.pieces;
+    mark_sealed(claim->number, record_bytes, plan.after.ticket);
   } else {
     const std::int64_t at = plan.new_block ? 0 : plan.before.used_bytes();
-    std::byte* to = memory(number) + at;
+    std::byte* to = block_memory_at(claim->number % block_count_) + at;
     Atomics::writes_bytes({to, record_bytes});
     encode_record_header(header, std::span<std::byte, kRecordHeaderBytes>(to, kRecordHeaderBytes));
-    std::memcpy(to + kRecordHeaderBytes, body.data(), body.size());
+    to += kRecordHeaderBytes;
+    for (const auto piece : record.pieces) {
+      if (!piece.empty()) std::memcpy(to, piece.data(), piece.size());
+      to += piece.size();
+    }
   }
-  // Pairs with ready(): the record, its slot and what this appender wrote of the block are in
-  // place. seq_cst, because the polling thread may be about to sleep and looks once more.
-  block.published_bytes.fetch_add(record_bytes, std::memory_order_seq_cst);
+  publish_bytes(claim->number, record_bytes);
+  return Appended{
+      .offset = plan.offset, .end_ticket = plan.after.ticket, .begins_block = plan.new_block};
+}
+
+template <typename Atomics>
+std::optional<std::uint32_t> BasicLogBuffer<Atomics>::reserve() {
+  std::uint64_t taken = reserved_.load(std::memory_order_relaxed);
+  while (true) {
+    const auto index = static_cast<std::uint32_t>(std::countr_one(taken));
+    if (index >= reservation_count_) return std::nullopt;
+    // Acquire: pairs with abandon(), whoever had the memory before is done with it.
+    if (reserved_.compare_exchange_weak(taken, taken | std::uint64_t{1} << index,
+                                        std::memory_order_acquire, std::memory_order_relaxed)) {
+      return index;
+    }
+  }
+}
+
+template <typename Atomics>
+void BasicLogBuffer<Atomics>::abandon(std::uint32_t index) {
+  reserved_.fetch_sub(std::uint64_t{1} << index, std::memory_order_release);
+}
+
+template <typename Atomics>
+std::expected<Appended, Refusal> BasicLogBuffer<Atomics>::publish(std::uint32_t index,
+                                                                  const NewRecord& record,
+                                                                  AppendCallback& callback) {
+  const std::uint32_t record_bytes = record.record_bytes();
+  const auto claim = this->claim(record_bytes, true);
+  if (!claim) return std::unexpected(claim.error());
+  begin_block(*claim, block_count_ + index);
+  fill_slot(*claim, record, callback);
+  std::byte* to = block_memory_at(block_count_ + index);
+  Atomics::writes_bytes({to, kRecordHeaderBytes});
+  encode_record_header({.kind = RecordKind::data,
+                        .body_length_bytes = record.body_bytes,
+                        .offset = claim->plan.offset,
+                        .body_checksum = record.body_checksum},
+                       std::span<std::byte, kRecordHeaderBytes>(to, kRecordHeaderBytes));
+  mark_sealed(claim->number, record_bytes, claim->plan.after.ticket);
+  publish_bytes(claim->number, record_bytes);
+  return Appended{
+      .offset = claim->plan.offset, .end_ticket = claim->plan.after.ticket, .begins_block = true};
+}
+
+template <typename Atomics>
+void BasicLogBuffer<Atomics>::begin_block(const Claim& claim, std::uint32_t memory) {
+  const ClaimPlan& plan = claim.plan;
+  Block& block = this->block(claim.number);
+  const std::uint16_t ticket = plan.before.ticket;
+  if (plan.before.open()) mark_sealed(claim.number - 1, plan.before.used_bytes(), ticket);
+  Atomics::writes(block.start, block.gap_begin, block.previous_end, block.first_ticket,
+                  block.memory, block.long_pieces);
+  block.start = plan.offset;
+  block.previous_end = plan.before.offset;
+  block.gap_begin = plan.gap_begin;
+  block.first_ticket = ticket;
+  block.memory = memory;
+  block.long_pieces = {};
+}
+
+template <typename Atomics>
+void BasicLogBuffer<Atomics>::fill_slot(const Claim& claim, const NewRecord& record,
+                                        AppendCallback& callback) {
+  Slot& slot = slots_[claim.plan.before.ticket % slot_count_];
+  Atomics::writes(slot.offset, slot.key, slot.callback);
+  slot.offset = claim.plan.offset;
+  slot.key = record.key;
+  slot.callback = std::move(callback);
+}
+
+// Pairs with ready(): the record, its slot and what this appender wrote of the block are in place.
+// seq_cst, because the polling thread may be about to sleep and looks once more.
+template <typename Atomics>
+void BasicLogBuffer<Atomics>::publish_bytes(std::uint32_t number, std::uint32_t bytes) {
+  block(number).published_bytes.fetch_add(bytes, std::memory_order_seq_cst);
 }
 
 template <typename Atomics>
@@ -176,6 +244,17 @@ std::uint16_t BasicLogBuffer<Atomics>::next_ticket() const {
 }
 
 template <typename Atomics>
+std::uint32_t BasicLogBuffer<Atomics>::blocks_used() const {
+  return blocks_end() - released_.blocks.load(std::memory_order_relaxed);
+}
+
+template <typename Atomics>
+std::uint32_t BasicLogBuffer<Atomics>::slots_used() const {
+  return static_cast<std::uint16_t>(next_ticket() -
+                                    released_.tickets.load(std::memory_order_relaxed));
+}
+
+template <typename Atomics>
 Offset BasicLogBuffer<Atomics>::end() const {
   const Offset reference{released_.reference.load(std::memory_order_relaxed)};
   return Tail::unpack(tail_.load(std::memory_order_acquire), reference).offset;
@@ -197,22 +276,24 @@ std::optional<SealedBlock> BasicLogBuffer<Atomics>::ready(std::uint32_t number) 
     return std::nullopt;
   }
   Atomics::reads(block.start, block.gap_begin, block.previous_end, block.first_ticket,
-                 block.end_ticket, block.long_body, block.long_header);
+                 block.end_ticket, block.memory, block.long_pieces, block.long_header);
   return SealedBlock{.start = block.start,
                      .gap_begin = block.gap_begin,
                      .previous_end = block.previous_end,
                      .records_end = block.start + sealed,
                      .first_ticket = block.first_ticket,
                      .end_ticket = block.end_ticket,
-                     .memory = memory(number),
-                     .long_body = block.long_body,
+                     .memory = block_memory_at(block.memory),
+                     .long_pieces = block.long_pieces,
                      .long_header = block.long_header};
 }
 
 template <typename Atomics>
-void BasicLogBuffer<Atomics>::release_block(std::uint32_t number, Offset records_end) {
+void BasicLogBuffer<Atomics>::release_block(std::uint32_t number, Offset records_end,
+                                            bool reusable) {
   SEQWAL_CHECK(number == released_.blocks.load(std::memory_order_relaxed));
   Block& block = this->block(number);
+  if (reusable && block.memory >= block_count_) abandon(block.memory - block_count_);
   block.sealed_bytes.store(0, std::memory_order_relaxed);
   block.published_bytes.store(0, std::memory_order_relaxed);
   // Pairs with limits(): whoever sees the block free sees it empty.
@@ -221,11 +302,21 @@ void BasicLogBuffer<Atomics>::release_block(std::uint32_t number, Offset records
 }
 
 template <typename Atomics>
-AppendCallback BasicLogBuffer<Atomics>::take_callback(std::uint16_t ticket, Offset& offset) {
+void BasicLogBuffer<Atomics>::take(std::uint16_t ticket, CallbackTask& task) {
   Slot& slot = slots_[ticket % slot_count_];
-  Atomics::writes(slot.offset, slot.callback);  // moved from
-  offset = slot.offset;
-  return std::move(slot.callback);
+  Atomics::reads(slot.offset, slot.key);
+  Atomics::writes(slot.callback);  // moved from
+  task.result = {.status = slot.status, .offset = slot.offset};
+  task.key = slot.key;
+  task.callback = std::move(slot.callback);
+}
+
+template <typename Atomics>
+void BasicLogBuffer<Atomics>::settle(std::uint16_t begin_ticket, std::uint16_t end_ticket,
+                                     AppendStatus status) {
+  for (std::uint16_t ticket = begin_ticket; ticket != end_ticket; ++ticket) {
+    slots_[ticket % slot_count_].status = status;
+  }
 }
 
 template <typename Atomics>

@@ -13,6 +13,7 @@
 #include <span>
 
 #include "block_writer.h"
+#include "callback_queue.h"
 #include "closing_gate.h"
 #include "doorbell.h"
 #include "durable_by.h"
@@ -20,6 +21,7 @@
 #include "io_table.h"
 #include "io_watch.h"
 #include "log_buffer.h"
+#include "log_counters.h"
 #include "room_gate.h"
 #include "seqwal/log.h"
 #include "trimmer.h"
@@ -29,7 +31,7 @@ namespace seqwal {
 class Log::Impl {
  public:
   // In the order in which a log goes through them; set_state knows which steps are legal.
-  enum class State : std::uint8_t { opened, recovered, running, failing, failed, closed };
+  using State = LogState;
 
   Impl(Device& device, Host& host, const LogOptions& options, EventSink* events,
        const HeaderState& found);
@@ -43,11 +45,20 @@ class Log::Impl {
   [[nodiscard]] Result<Offset> resume(const ResumeOptions& options);
   [[nodiscard]] Result<Offset> reset(const ResetOptions& options);
 
-  [[nodiscard]] Result<Offset> append(std::span<const std::byte> body, AppendCallback& callback,
-                                      std::uint32_t body_checksum);
+  [[nodiscard]] Result<Offset> append(Pieces pieces, AppendCallback& callback,
+                                      const AppendOptions& options);
   [[nodiscard]] Result<Offset> append_wait(std::span<const std::byte> body,
                                            AppendCallback& callback, Nanoseconds deadline,
-                                           std::uint32_t body_checksum);
+                                           AppendOptions options);
+  [[nodiscard]] BatchResult append_batch(std::span<BatchRecord> records);
+  [[nodiscard]] Result<std::uint32_t> reserve(std::size_t body_bytes);
+  [[nodiscard]] std::byte* reserved_body(std::uint32_t index) const {
+    return buffer_.reserved_body(index);
+  }
+  [[nodiscard]] Result<Offset> publish(std::uint32_t index, std::size_t body_bytes,
+                                       AppendCallback& callback, const AppendOptions& options);
+  void abandon(std::uint32_t index);
+  [[nodiscard]] Result<void> wait_durable(Offset offset, Nanoseconds deadline);
   [[nodiscard]] Result<void> trim(Offset offset, TrimCallback callback);
   void close();
   [[nodiscard]] Nanoseconds poll(Nanoseconds now);
@@ -58,6 +69,7 @@ class Log::Impl {
   [[nodiscard]] Offset trimmed() const { return {trimmed_.load(std::memory_order_acquire)}; }
   [[nodiscard]] std::uint32_t max_body_bytes() const { return geometry_.max_body_bytes(); }
   [[nodiscard]] std::optional<Error> failure() const;
+  [[nodiscard]] LogMetrics metrics() const;
 
  private:
   void set_state(State next);
@@ -65,12 +77,17 @@ class Log::Impl {
   [[nodiscard]] std::int64_t wanted_window() const;
   [[nodiscard]] Result<void> write_headers(const char* detail);
   void run_from(Offset end, bool is_new);
-  [[nodiscard]] Result<Offset> try_append(std::span<const std::byte> body,
-                                          std::uint32_t body_checksum, AppendCallback& callback);
+  [[nodiscard]] std::optional<ErrorCode> refusal(std::uint64_t body_bytes) const;
+  [[nodiscard]] ErrorCode to_code(Refusal refusal) const;
+  [[nodiscard]] std::expected<Appended, ErrorCode> try_append(Pieces pieces,
+                                                              AppendCallback& callback,
+                                                              const AppendOptions& options);
+  void ring(const Appended& appended);
+  [[nodiscard]] bool may_wait() const;
 
   // The steps of poll.
-  void reap(Nanoseconds now);
-  void advance_frontier(Nanoseconds now);
+  void reap();
+  void advance_frontier();
   void watch_device();
   void finish_failure();
   void pump_trims();
@@ -86,8 +103,13 @@ class Log::Impl {
   void fail_log(Offset offset, int os_error, const char* detail);
   [[nodiscard]] Offset offset_of(const IoPurpose& purpose) const;
   [[nodiscard]] bool waits_for_device() const { return io_.in_flight() > 0 && !gave_up_; }
-  void acknowledge(const SealedBlock& block, std::uint32_t number, AppendStatus status);
+  void acknowledge(const SealedBlock& block, AppendStatus status);
+  void run_callbacks(const SealedBlock& block, AppendStatus status);
+  void hand_on();
+  void count(const BlockWriter::DurableBlock& durable);
+  void count();
   void notify_room();
+  void notify_durable();
   void announce_memory();
   void withdraw_memory();
   void emit(const Event& event) const {
@@ -110,9 +132,12 @@ class Log::Impl {
   LogBuffer buffer_;
   BlockWriter writer_;
   Trimmer trimmer_;
-  std::uint32_t acknowledged_ = 0;     // block writes whose callbacks ran
+  CallbackQueue callbacks_;  // on their way to an executor
+  LogCounters counters_;
+  std::uint32_t acknowledged_ = 0;     // block writes that are durable or failed for good
   std::uint32_t begun_at_header_ = 0;  // block writes, when a header was written last
   bool room_made_ = false;
+  bool durable_moved_ = false;
   bool gave_up_ = false;  // on what is in flight: it counts for nothing any more
   bool close_postponed_ = false;
   bool memory_announced_ = false;
@@ -132,6 +157,7 @@ class Log::Impl {
   ClosingGate closing_;  // trims are inside while they are on their way in
   Doorbell doorbell_;    // appends ring
   RoomGate room_;        // append_wait waits
+  RoomGate moved_;       // wait_durable waits
 };
 
 }  // namespace seqwal

@@ -40,7 +40,7 @@ void Log::Impl::withdraw_memory() {
 Nanoseconds Log::Impl::poll(Nanoseconds now) {
   SEQWAL_REQUIRE(state() >= State::running);
   if (state() == State::closed) {
-    if (device_has_memory()) reap(now);
+    if (device_has_memory()) reap();
     return now;
   }
   poller_.store(host_.self(), std::memory_order_relaxed);
@@ -48,36 +48,42 @@ Nanoseconds Log::Impl::poll(Nanoseconds now) {
   doorbell_.awake();
   watch_.advance(now);
   io_.pacer().advance(now);
-  reap(now);
+  reap();
   // A backlog that fills a block has nothing to gain from whoever is called back now.
   if (state() == State::running) writer_.submit_full();
-  advance_frontier(now);
+  advance_frontier();
   watch_device();
   finish_failure();
+  hand_on();
   pump_trims();
   pump_watermark(now);
   pump_header();
   pump_flush();
-  writer_.pump(now);
+  writer_.pump();
   pump_header();  // a block write may wait for more window or space
   finish_close();
   if (std::exchange(room_made_, false)) notify_room();
+  if (std::exchange(durable_moved_, false)) notify_durable();
+  count();
   return rest(now);
 }
 
 // Completions are collected first; no callback runs in here.
-void Log::Impl::reap(Nanoseconds now) {
+void Log::Impl::reap() {
   IoTable::Done done;
   while (io_.reap(done)) {
     if (gave_up_) continue;  // its callbacks ran, its outcome changes nothing
     switch (done.purpose.kind) {
       case IoPurpose::Kind::block:
-        writer_.complete(done, now);
+        writer_.complete(done);
+        counters_.writes.add(1);
+        counters_.write_latency.add(done.latency);
         if (done.os_error != 0) {
           fail_log(writer_.start_of(done.purpose.number), done.os_error, "a block write failed");
         }
         break;
       case IoPurpose::Kind::flush:
+        counters_.flushes.add(1);
         if (done.os_error != 0) {
           fail_log(end_, done.os_error, "a flush failed");
         } else if (state() == State::running) {
@@ -85,41 +91,60 @@ void Log::Impl::reap(Nanoseconds now) {
         }  // else: a write failed meanwhile, and what a flush says then is not to be trusted
         break;
       case IoPurpose::Kind::header:
+        counters_.header_writes.add(1);
         header_written(done.os_error);
         break;
       case IoPurpose::Kind::trim_read:
+        counters_.trim_reads.add(1);
         trimmer_.read_done(done.os_error);
         break;
     }
   }
 }
 
-void Log::Impl::advance_frontier(Nanoseconds now) {
+void Log::Impl::advance_frontier() {
   const std::uint16_t next_ticket = buffer_.next_ticket();
   std::uint32_t records = 0;
   while (writer_.frontier().advance()) {
-    const SealedBlock block = writer_.take_durable();
+    const BlockWriter::DurableBlock durable = writer_.take_durable();
+    const SealedBlock& block = durable.block;
+    count(durable);
     end_ = block.records_end;
     trimmer_.note_durable(block.gap_begin, block.start, block.records_end);
     durable_.store(end_.value, std::memory_order_release);
+    durable_moved_ = true;
     records += static_cast<std::uint16_t>(block.end_ticket - block.first_ticket);
-    acknowledge(block, acknowledged_, AppendStatus::durable);
+    acknowledge(block, AppendStatus::durable);
   }
-  if (records > 0) writer_.acknowledged(next_ticket, records, now);
+  if (records == 0) return;
+  hand_on();
+  writer_.acknowledged(next_ticket, records);
 }
 
 // The block's memory goes back first, so that a callback that appends finds room.
-void Log::Impl::acknowledge(const SealedBlock& block, std::uint32_t number, AppendStatus status) {
-  SEQWAL_CHECK(number == acknowledged_);
-  ++acknowledged_;
-  buffer_.release_block(number, block.records_end);
+void Log::Impl::acknowledge(const SealedBlock& block, AppendStatus status) {
+  const std::uint32_t number = acknowledged_++;
+  buffer_.release_block(number, block.records_end, status == AppendStatus::durable);
+  room_made_ = true;
+  if (callbacks_.has_executor()) {
+    callbacks_.add(block.first_ticket, block.end_ticket, status);
+  } else {
+    run_callbacks(block, status);
+  }
+}
+
+void Log::Impl::run_callbacks(const SealedBlock& block, AppendStatus status) {
   for (std::uint16_t ticket = block.first_ticket; ticket != block.end_ticket; ++ticket) {
-    AppendResult result{.status = status, .offset = kNoOffset};
-    AppendCallback callback = buffer_.take_callback(ticket, result.offset);
-    if (callback) callback(result);
+    CallbackTask task;
+    buffer_.take(ticket, task);
+    task.result.status = status;
+    if (task.callback) task.callback(task.result);
   }
   buffer_.release_tickets(block.end_ticket);
-  room_made_ = true;
+}
+
+void Log::Impl::hand_on() {
+  if (callbacks_.pump()) room_made_ = true;
 }
 
 // The first failure decides. What is in flight is waited for; finish_failure does the rest.
@@ -171,11 +196,11 @@ void Log::Impl::finish_failure() {
   while (acknowledged_ != buffer_.blocks_end()) {
     const auto block = buffer_.ready(acknowledged_);
     if (!block) return;
-    acknowledge(*block, acknowledged_,
-                writer_.was_submitted(acknowledged_) ? AppendStatus::indeterminate
-                                                     : AppendStatus::rejected);
+    acknowledge(*block, writer_.was_submitted(acknowledged_) ? AppendStatus::indeterminate
+                                                             : AppendStatus::rejected);
   }
   set_state(State::failed);
+  durable_moved_ = true;  // for good
 }
 
 void Log::Impl::pump_trims() {
@@ -265,6 +290,7 @@ void Log::Impl::finish_close() {
   if (state() == State::running) {
     buffer_.stop();
     if (acknowledged_ != buffer_.blocks_end() || !trimmer_.idle() || io_.in_flight() > 0) return;
+    if (!callbacks_.idle()) return;
     WalHeader header = headers_.wanted();
     header.shutdown = ShutdownType::graceful;
     headers_.want(header);
@@ -273,13 +299,14 @@ void Log::Impl::finish_close() {
     if (headers_.writing() || headers_.dirty()) return;
     trimmer_.refuse_all(ErrorCode::log_closed);
   }
-  if (state() == State::failing) return;
+  if (state() == State::failing || !callbacks_.idle()) return;
   const bool graceful = state() == State::running;
   if (!graceful) trimmer_.refuse_all(ErrorCode::log_failed);
   emit({.kind = EventKind::closed, .offset = end_, .value = graceful ? 1 : 0});
   room_made_ = true;
   withdraw_memory();
   set_state(State::closed);
+  durable_moved_ = true;  // for good
 }
 
 // Until when nothing can be done before a completion or a wake-up.
@@ -316,6 +343,10 @@ Nanoseconds Log::Impl::rest_until(const BlockWriter::Waits& waits, Nanoseconds n
 
 void Log::Impl::notify_room() {
   room_.notify([&](const RoomGate::Word& word) { host_.unpark_all(word); });
+}
+
+void Log::Impl::notify_durable() {
+  moved_.notify([&](const RoomGate::Word& word) { host_.unpark_all(word); });
 }
 
 }  // namespace seqwal

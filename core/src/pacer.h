@@ -21,6 +21,7 @@ class Pacer {
 
   // What it is from now on. Never goes back.
   void advance(Nanoseconds now);
+  [[nodiscard]] Nanoseconds now() const { return now_; }
   // One more request may go.
   [[nodiscard]] bool ready() const { return next() <= now_; }
   // When ready() will be true; the past when it is.

@@ -11,10 +11,11 @@ constexpr unsigned kPagesShift = Tail::kOffsetBits;
 constexpr unsigned kBlockShift = kPagesShift + Tail::kPagesBits;
 constexpr unsigned kTicketShift = kBlockShift + Tail::kBlockBits;
 
-bool joins_open_block(const Tail& tail, const Geometry& geometry, std::uint32_t record_bytes) {
+bool joins_open_block(const Tail& tail, const ClaimLimits& limits, const Geometry& geometry,
+                      std::uint32_t record_bytes) {
   if (!tail.open()) return false;
   const std::int64_t length = std::int64_t{tail.used_bytes()} + record_bytes;
-  return length <= kSoftLimitBytes && length <= geometry.left_in_cycle(tail.block_start());
+  return length <= limits.block_bytes && length <= geometry.left_in_cycle(tail.block_start());
 }
 
 }  // namespace
@@ -49,10 +50,11 @@ Tail Tail::unpack(std::uint64_t word, Offset reference) {
 }
 
 std::expected<ClaimPlan, Refusal> plan_claim(const Tail& tail, const ClaimLimits& limits,
-                                             const Geometry& geometry, std::uint32_t record_bytes) {
+                                             const Geometry& geometry, std::uint32_t record_bytes,
+                                             bool alone) {
   if (tail.stopped()) return std::unexpected(Refusal::stopped);
   ClaimPlan plan{.before = tail, .after = tail, .offset = tail.offset, .gap_begin = tail.offset};
-  plan.new_block = !joins_open_block(tail, geometry, record_bytes);
+  plan.new_block = alone || !joins_open_block(tail, limits, geometry, record_bytes);
   if (plan.new_block) {
     plan.gap_begin = round_up_to_block(tail.offset);
     plan.offset = geometry.left_in_cycle(plan.gap_begin) < record_bytes
@@ -79,7 +81,7 @@ std::expected<ClaimPlan, Refusal> plan_claim(const Tail& tail, const ClaimLimits
   }
 
   ++plan.after.ticket;
-  if (record_bytes > kSoftLimitBytes) {
+  if (alone || record_bytes > kSoftLimitBytes) {
     plan.after.offset = end;
     plan.after.pages = Tail::kFull;
   } else {

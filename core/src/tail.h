@@ -66,6 +66,7 @@ struct ClaimLimits {
   std::uint32_t released_tickets = 0;
   std::uint32_t blocks = 0;  // how many there are
   std::uint32_t slots = 0;
+  std::uint32_t block_bytes = kSoftLimitBytes;  // block writes of several records are not longer
 };
 
 enum class Refusal : std::uint8_t { stopped, over_capacity, would_block, offset_exhausted };
@@ -81,12 +82,14 @@ struct ClaimPlan {
   Offset gap_begin;        // follows the last one here; less than `offset`: a jump lies between
 };
 
-// Decides where a record of `record_bytes` (header included) goes. Pure.
+// Decides where a record of `record_bytes` (header included) goes. Pure. `alone`: it is a block
+// write of its own, as one above kSoftLimitBytes always is.
 // Precondition: record_bytes fits in the section.
 [[nodiscard]] std::expected<ClaimPlan, Refusal> plan_claim(const Tail& tail,
                                                            const ClaimLimits& limits,
                                                            const Geometry& geometry,
-                                                           std::uint32_t record_bytes);
+                                                           std::uint32_t record_bytes,
+                                                           bool alone = false);
 
 }  // namespace seqwal
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <expected>
 #include <optional>
 
 #include "core/src/doorbell.h"
@@ -30,6 +31,7 @@ struct Shape {
   std::uint32_t first_records = 0;  // appended before the threads start
   bool limited_space = false;       // block writes fit one after the other, as trims make room
   bool sleeps = true;               // else the polling thread does `ops` passes, with no doorbell
+  bool in_place = false;            // records are made in memory that was reserved
   bool stops = false;               // amid the appends, which are refused from then on
 };
 
@@ -44,6 +46,9 @@ constexpr std::array kShapes = {
     Shape{.name = "space", .limited_space = true},
     // Bodies stay where they are, each block is sealed by who begins it.
     Shape{.name = "long", .body_bytes = kSoftLimitBytes, .first_records = 1},
+    // One piece of memory for all: who finds it taken waits until its record is durable, or it was
+    // abandoned.
+    Shape{.name = "reserve", .in_place = true},
     Shape{.name = "stop", .stops = true},
     Shape{.name = "stop_full", .limited_space = true, .stops = true},
 };
@@ -51,7 +56,7 @@ constexpr std::array kShapes = {
 struct World {
   explicit World(const Shape& shape)
       : buffer(Geometry(std::uint64_t{shape.section_blocks} * kBlockBytes + kHeaderAreaBytes),
-               shape.blocks, kSlots) {}
+               shape.blocks, kSlots, shape.in_place ? 1 : 0) {}
 
   BasicLogBuffer<ModelAtomics> buffer;
   BasicDoorbell<ModelAtomics> doorbell;
@@ -83,8 +88,9 @@ class BufferScenario final : public Scenario {
       names_.push_back(fmt::format("block{}.published", i));
       names_.push_back(fmt::format("block{}.sealed", i));
     }
-    for (const char* name : {"reference", "space_end", "released.blocks", "released.tickets",
-                             "tail", "sleeping", "epoch", "waiters", "woken", "unparks"}) {
+    for (const char* name :
+         {"reference", "space_end", "released.blocks", "released.tickets", "tail", "reserved",
+          "sleeping", "epoch", "waiters", "woken", "unparks"}) {
       names_.emplace_back(name);
     }
     // glibc maps memory of that size anew each time, until more was freed at once.
@@ -112,6 +118,12 @@ class BufferScenario final : public Scenario {
   void append_all(std::uint32_t thread);
   // False: there is no room.
   [[nodiscard]] bool try_append(std::uint32_t body);
+  using Outcome = std::expected<Appended, Refusal>;
+  [[nodiscard]] Outcome append(std::uint32_t body, AppendCallback& callback);
+  [[nodiscard]] Outcome publish(std::uint32_t body, AppendCallback& callback);
+  [[nodiscard]] NewRecord record_of(const std::span<const std::byte>& body) const {
+    return {.pieces = Pieces(&body, 1), .body_bytes = shape_.body_bytes, .body_checksum = 1};
+  }
 
   // --- the polling thread
   void poll_until_done();
@@ -182,7 +194,7 @@ bool BufferScenario::try_append(std::uint32_t body) {
     ++record.calls;
     record.told = result.offset;
   };
-  const auto appended = world_->buffer.append(bodies_.at(body), 1, callback);
+  const auto appended = shape_.in_place ? publish(body, callback) : append(body, callback);
   if (!appended) {
     execution().expect(appended.error() != Refusal::stopped || shape_.stops,
                        "an append is refused for the wrong reason");
@@ -191,6 +203,24 @@ bool BufferScenario::try_append(std::uint32_t body) {
   record.offset = appended->offset;
   if (world_->doorbell.ring(appended->end_ticket, appended->begins_block)) world_->device.wake();
   return true;
+}
+
+BufferScenario::Outcome BufferScenario::append(std::uint32_t body, AppendCallback& callback) {
+  const std::span<const std::byte> bytes = bodies_.at(body);
+  return world_->buffer.append(record_of(bytes), callback);
+}
+
+// What was refused gives its memory back, for others to take.
+BufferScenario::Outcome BufferScenario::publish(std::uint32_t body, AppendCallback& callback) {
+  const auto index = world_->buffer.reserve();
+  if (!index) return std::unexpected(Refusal::would_block);
+  std::byte* const to = world_->buffer.reserved_body(*index);
+  ModelAtomics::writes_bytes({to, shape_.body_bytes});
+  std::ranges::copy(bodies_.at(body), to);
+  const std::span<const std::byte> bytes(to, shape_.body_bytes);
+  const auto appended = world_->buffer.publish(*index, record_of(bytes), callback);
+  if (!appended) world_->buffer.abandon(*index);
+  return appended;
 }
 
 void BufferScenario::poll_until_done() {
@@ -246,7 +276,7 @@ bool BufferScenario::could_pump() {
 
 // What submitting does: the device reads the records, what is behind them is filled.
 void BufferScenario::take(std::uint32_t number, const SealedBlock& block) {
-  if (block.long_body == nullptr) {
+  if (!block.is_long()) {
     const auto used = static_cast<std::size_t>(block.records_end - block.start);
     ModelAtomics::reads_bytes({block.memory, used});
     ModelAtomics::writes_bytes(
@@ -262,13 +292,13 @@ void BufferScenario::check_records(const SealedBlock& block) {
   const std::int64_t record_bytes = kRecordHeaderBytes + std::int64_t{shape_.body_bytes};
   std::uint16_t records = 0;
   for (Offset at = block.start; at < block.records_end; at = at + record_bytes, ++records) {
-    const bool is_long = block.long_body != nullptr;
+    const bool is_long = block.is_long();
     const std::byte* bytes = is_long ? block.long_header.data() : block.memory + (at - block.start);
     const auto header = decode_record_header(
         std::span<const std::byte, kRecordHeaderBytes>(bytes, kRecordHeaderBytes), at);
     execution().expect(header && header->body_length_bytes == shape_.body_bytes,
                        "a block write is ready without the header of a record");
-    const std::byte* body = is_long ? block.long_body : bytes + kRecordHeaderBytes;
+    const std::byte* body = is_long ? block.long_pieces.front().data() : bytes + kRecordHeaderBytes;
     const auto number = std::to_integer<std::size_t>(*body) - 1;
     const std::size_t compared = is_long ? 1 : shape_.body_bytes;
     execution().expect(
@@ -292,10 +322,10 @@ void BufferScenario::acknowledge_prefix() {
     next_ticket_ = block.end_ticket;
     world_->buffer.release_block(acknowledged_, block.records_end);
     for (std::uint16_t ticket = block.first_ticket; ticket != block.end_ticket; ++ticket) {
-      AppendResult result{.status = AppendStatus::durable, .offset = kNoOffset};
-      AppendCallback callback = world_->buffer.take_callback(ticket, result.offset);
-      execution().expect(static_cast<bool>(callback), "a slot has no callback");
-      callback(result);
+      CallbackTask task;
+      world_->buffer.take(ticket, task);
+      execution().expect(static_cast<bool>(task.callback), "a slot has no callback");
+      task.callback(task.result);
       ++delivered_;
     }
     world_->buffer.release_tickets(block.end_ticket);

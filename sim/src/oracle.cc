@@ -213,7 +213,7 @@ bool Oracle::check_plain_rules(NaiveMode mode) {
   if (!reading) return true;
   const std::int64_t trim = reading->header.trim;
   std::size_t at = 0;
-  for (std::size_t i = life_first_; i < life_first_ + acknowledged_; ++i) {
+  for (std::size_t i = life_first_; i < records_.size(); ++i) {
     const Record& record = records_[i];
     if (record.told != Told::durable || record.offset <= std::max(trim, trim_asked_.value)) {
       continue;
@@ -291,7 +291,7 @@ void Oracle::check_acknowledged(const RecoveryReport& report, RecoveryMode mode)
   const NaiveHeaders headers = naive_headers(disk_.visible());
   const std::int64_t trim = headers.current ? headers.slots.at(*headers.current)->trim : -1;
   const std::int64_t hurt = first_hurt(report);
-  for (std::size_t i = life_first_; i < life_first_ + acknowledged_; ++i) {
+  for (std::size_t i = life_first_; i < records_.size(); ++i) {
     const Record& record = records_[i];
     if (record.told != Told::durable) {
       // A writer without evidence acknowledges behind a hole, where no prefix reaches.
@@ -351,6 +351,9 @@ void Oracle::reset_done(Offset start) {
   running_ = true;
   life_first_ = next_called_ = records_.size();
   acknowledged_ = 0;
+  lowest_failed_ = std::numeric_limits<std::int64_t>::max();
+  highest_durable_ = -1;
+  durable_index_ = 0;
   life_start_ = last_end_ = start.value;
   trim_asked_ = trim_durable_ = start - 1;
   written_.clear();
@@ -415,6 +418,9 @@ void Oracle::resume_done(Offset end) {
   for (std::size_t i = life_first_; i < records_.size(); ++i) records_[i].told = Told::durable;
   next_called_ = records_.size();
   acknowledged_ = records_.size() - life_first_;
+  lowest_failed_ = std::numeric_limits<std::int64_t>::max();
+  highest_durable_ = -1;
+  durable_index_ = 0;
   excused_from_ = std::numeric_limits<std::int64_t>::max();
   has_evidence_ = true;
   last_end_ = resumed_at_ = end.value;
@@ -458,75 +464,23 @@ void Oracle::resume_refused() {
 
 // --- running ----------------------------------------------------------------------------------
 
-void Oracle::appended(Offset offset, std::span<const std::byte> body) {
-  if (!listening_) return;
-  if (failed_) {
-    violate(Invariant::i15_nothing_succeeds_after_failure,
-            fmt::format("append at {} was accepted", offset.value));
-  }
-  if (offset.value <= highest_offset_ && !tainted_) {
-    violate(Invariant::i8_offsets_never_repeat,
-            fmt::format("{} was given after {}", offset.value, highest_offset_));
-  }
-  highest_offset_ = std::max(highest_offset_, offset.value);
-  records_.push_back({.offset = offset.value, .body = body, .told = Told::nothing});
-}
-
-void Oracle::called(Offset offset, AppendStatus status) {
-  if (!listening_) return;
-  // A callback may run before the append that it belongs to has returned only if the log's thread
-  // is another one: here it never is.
-  if (next_called_ >= records_.size()) {
-    violate(Invariant::i6_exactly_one_callback,
-            fmt::format("callback for {}, which nobody waits for", offset.value));
-    return;
-  }
-  Record& record = records_[next_called_];
-  if (record.offset != offset.value) {
-    const bool again = offset.value < record.offset;
-    violate(again ? Invariant::i6_exactly_one_callback : Invariant::i5_callbacks_in_order,
-            fmt::format("callback for {} where {} is due", offset.value, record.offset));
-    return;
-  }
-  ++next_called_;
-  switch (status) {
-    case AppendStatus::rejected:
-      record.told = Told::rejected;
-      return;
-    case AppendStatus::indeterminate:
-      record.told = Told::indeterminate;
-      return;
-    case AppendStatus::durable:
-      break;
-  }
-  record.told = Told::durable;
-  if (next_called_ - life_first_ != acknowledged_ + 1) {
-    violate(Invariant::i5_callbacks_in_order,
-            fmt::format("{} succeeds after one before it failed", offset.value));
-  }
-  ++acknowledged_;
-  if (failed_ && failed_at_ != kNoOffset && offset >= failed_at_) {
-    violate(
-        Invariant::i15_nothing_succeeds_after_failure,
-        fmt::format("{} is acknowledged, the log failed at {}", offset.value, failed_at_.value));
-  }
-  if (!tainted_) check_durable(record);
-  if (record.offset > last_end_ && last_end_ != resumed_at_) check_fill(last_end_, record.offset);
-  last_end_ = record.offset + kRecordHeader + std::ssize(record.body);
-}
-
 void Oracle::check_durable(const Record& record) {
-  const auto header = record_header(record.offset, record.body.size());
   const std::uint64_t at = position(record.offset);
   if (at + 24 + record.body.size() > capacity_) {
     violate(Invariant::i9_no_write_into_kept_space,
             fmt::format("record at {} crosses the end of the section", record.offset));
     return;
   }
-  if (!disk_.is_stable(at, header) || !disk_.is_stable(at + 24, record.body)) {
+  if (!is_durable(record)) {
     violate(Invariant::i7_durable_before_acknowledged,
             fmt::format("record at {} is acknowledged and not on the media", record.offset));
   }
+}
+
+bool Oracle::is_durable(const Record& record) const {
+  const auto header = record_header(record.offset, record.body.size());
+  const std::uint64_t at = position(record.offset);
+  return disk_.is_stable(at, header) && disk_.is_stable(at + 24, record.body);
 }
 
 // From the end of a record to the next boundary stand zeroes, and evidence where it has room. The
@@ -582,13 +536,6 @@ void Oracle::log_failed(Offset offset) {
     violate(Invariant::i16_everything_resolves,
             fmt::format("the log failed at {} on a disk without a fault", offset.value));
   }
-}
-
-void Oracle::gave_up() {
-  if (!listening_ || next_called_ == records_.size()) return;
-  violate(
-      Invariant::i16_everything_resolves,
-      fmt::format("the log gave up, and {} callbacks are to run", records_.size() - next_called_));
 }
 
 void Oracle::trim_begins(Offset offset) {

@@ -96,9 +96,9 @@ void Oracle::check_header_evidence(const DiskWrite& write, const NaiveHeader& ad
   }
   if (added.evidence->incarnation < incarnation_) wrong("the incarnation goes backwards");
   if (running_ && added.evidence->incarnation != incarnation_) wrong("the incarnation changes");
-  if (running_ && added.evidence->watermark > last_end_) {
-    wrong(
-        fmt::format("the watermark says {}, durable is {}", added.evidence->watermark, last_end_));
+  const std::int64_t durable = durable_end();
+  if (running_ && added.evidence->watermark > durable) {
+    wrong(fmt::format("the watermark says {}, durable is {}", added.evidence->watermark, durable));
   }
 }
 
@@ -150,7 +150,7 @@ void Oracle::check_block_write(const DiskWrite& write) {
   const std::int64_t window = std::min(stable.slots[0]->window, stable.slots[1]->window);
   // A gap that is trimmed does not count: recovery starts behind the trim offset.
   const std::int64_t start =
-      std::max(round_up(last_end_),
+      std::max(round_up(durable_end()),
                std::min(std::min(stable.slots[0]->trim, stable.slots[1]->trim) + 1, offset));
   if (end - start > window) {
     violate(

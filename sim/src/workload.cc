@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <limits>
+#include <utility>
 
 #include "seqwal/format.h"
 
@@ -58,9 +60,23 @@ void Workload::operate() {
   } else if (one_in(20, "sleep")) {
     scheduler_.sleep(
         static_cast<Nanoseconds>(1 + choices_.choose(Stream::workload, 20'000, "time")));
+  } else if (one_in(plan_.waits_one_in, "wait for durable")) {
+    wait_durable();
   } else {
     const std::uint64_t length = draw_length();
-    append(length, one_in(plan_.wait_one_in, "blocking") ? kPatience : 0);
+    switch (plan_.append_forms ? choices_.choose(Stream::workload, 6, "form") : 0) {
+      case 3:
+        append_gathered(length);
+        break;
+      case 4:
+        append_batch(length);
+        break;
+      case 5:
+        append_in_place(length);
+        break;
+      default:
+        append(length, one_in(plan_.wait_one_in, "blocking") ? kPatience : 0);
+    }
   }
 }
 
@@ -81,41 +97,129 @@ std::span<const std::byte> Workload::draw_body(std::uint64_t length) {
   return noise_.subspan(choices_.choose(Stream::workload, places, "body"), length);
 }
 
-void Workload::append(std::uint64_t length, Nanoseconds patience) {
-  const std::span<const std::byte> body = draw_body(length);
-  std::span<const std::byte> given = body;
-  std::size_t long_body = kNoLongBody;
+Workload::Body Workload::make_body(std::uint64_t length) {
+  Body body{.bytes = draw_body(length), .given = {}, .long_body = kNoLongBody};
+  body.given = body.bytes;
   if (length + kRecordHeaderBytes > kSoftLimitBytes) {
-    long_body = long_bodies_.size();
-    long_bodies_.emplace_back(body.begin(), body.end());
-    given = long_bodies_.back();
+    body.long_body = long_bodies_.size();
+    long_bodies_.emplace_back(body.bytes.begin(), body.bytes.end());
+    body.given = long_bodies_.back();
   }
-  const std::uint32_t sum = plan_.own_checksums ? naive_checksum(body) : 0;
+  return body;
+}
+
+AppendOptions Workload::draw_options(std::span<const std::byte> body) {
+  return {.body_checksum = plan_.own_checksums ? naive_checksum(body) : 0,
+          .key = plan_.callback_workers > 1 ? choices_.choose(Stream::workload, 5, "key") : 0};
+}
+
+void Workload::append(std::uint64_t length, Nanoseconds patience) {
+  const Body body = make_body(length);
+  const AppendOptions options = draw_options(body.bytes);
   const Nanoseconds deadline = patience == kNever ? kNever : scheduler_.now() + patience;
-  Result<Offset> offset = patience > 0 ? log_.append_wait(given, callback(long_body), deadline, sum)
-                                       : log_.append(given, callback(long_body), sum);
-  if (over() && dead_) return;
-  if (!offset) {
-    note_refusal(offset.error());
-    // Room is made by the disk: let it.
-    if (!over() && !in_callback_) scheduler_.sleep(kRefusedTime);
-    return;
+  AppendCallback called = callback(options.key, body.long_body);
+  told(patience > 0 ? log_.append_wait(body.given, std::move(called), deadline, options)
+                    : log_.append(body.given, std::move(called), options),
+       body.bytes, options.key);
+}
+
+void Workload::append_gathered(std::uint64_t length) {
+  const Body body = make_body(length);
+  const AppendOptions options = draw_options(body.bytes);
+  std::vector<std::span<const std::byte>> pieces;
+  for (std::span<const std::byte> left = body.given; !left.empty();) {
+    const std::size_t size =
+        pieces.size() == 3
+            ? left.size()
+            : left.size() - choices_.choose(Stream::workload, left.size() + 1, "piece");
+    pieces.push_back(left.first(size));
+    left = left.subspan(size);
   }
+  // The array stays where the body does.
+  if (body.long_body != kNoLongBody) long_pieces_.push_back(pieces);
+  const std::span<const std::span<const std::byte>> given =
+      body.long_body == kNoLongBody ? pieces : long_pieces_.back();
+  told(log_.append_gather(given, callback(options.key, body.long_body), options), body.bytes,
+       options.key);
+}
+
+void Workload::append_batch(std::uint64_t length) {
+  std::array<BatchRecord, 4> records;
+  const std::size_t count = 1 + choices_.choose(Stream::workload, records.size(), "batch");
+  for (BatchRecord& record : std::span(records).first(count)) {
+    const Body body = make_body(std::min<std::uint64_t>(length, 4096));
+    record.body = body.given;
+    record.options = draw_options(body.bytes);
+    record.callback = callback(record.options.key, body.long_body);
+  }
+  const BatchResult result = log_.append_batch(std::span(records).first(count));
+  for (const BatchRecord& record : std::span(records).first(result.accepted)) {
+    told(record.offset, record.body, record.options.key);
+  }
+  if (result.refused) refused({.code = *result.refused, .detail = {}});
+}
+
+void Workload::append_in_place(std::uint64_t length) {
+  const Body body =
+      make_body(std::min<std::uint64_t>(length, kSoftLimitBytes - kRecordHeaderBytes));
+  const AppendOptions options = draw_options(body.bytes);
+  auto reservation = log_.reserve(body.bytes.size());
+  if (!reservation) return refused(reservation.error());
+  std::ranges::copy(body.bytes, reservation->body().begin());
+  if (choices_.one_in(Stream::workload, 3, "takes its time")) {
+    scheduler_.sleep(kRefusedTime);
+    if (over()) return;
+  }
+  if (choices_.one_in(Stream::workload, 4, "abandon")) return;
+  told(reservation->publish(body.bytes.size(), callback(options.key, kNoLongBody), options),
+       body.bytes, options.key);
+}
+
+void Workload::told(const Result<Offset>& offset, std::span<const std::byte> body,
+                    std::uint64_t key) {
+  if (over() && dead_) return;
+  if (!offset) return refused(offset.error());
   ring_full_ = false;
-  trace_.note(Happened::appended, offset->value, static_cast<std::int64_t>(length));
-  oracle_.appended(*offset, body);
+  trace_.note(Happened::appended, offset->value, static_cast<std::int64_t>(body.size()));
+  oracle_.appended(*offset, body, order_key(key));
 }
 
-AppendCallback Workload::callback(std::size_t long_body) {
-  return [this, long_body](const AppendResult& result) { acknowledged(result, long_body); };
+void Workload::refused(const Error& error) {
+  if (over() && dead_) return;
+  note_refusal(error);
+  // Room is made by the disk: let it.
+  if (!over() && !in_callback_) scheduler_.sleep(kRefusedTime);
 }
 
-void Workload::acknowledged(const AppendResult& result, std::size_t long_body) {
+// Until the newest record is durable, or no longer than its patience lasts.
+void Workload::wait_durable() {
+  const auto newest = oracle_.newest_in_life();
+  if (!newest) return;
+  const auto waited = log_.wait_durable(*newest, scheduler_.now() + kPatience);
+  if (dead_) return;
+  if (waited) oracle_.told_durable(*newest);
+}
+
+AppendCallback Workload::callback(std::uint64_t key, std::size_t long_body) {
+  return
+      [this, key, long_body](const AppendResult& result) { acknowledged(result, key, long_body); };
+}
+
+void Workload::acknowledged(const AppendResult& result, std::uint64_t key, std::size_t long_body) {
   if (dead_) return;
   trace_.note(Happened::called, result.offset.value, static_cast<std::int64_t>(result.status));
+  if (std::ranges::find(running_keys_, order_key(key)) != running_keys_.end()) {
+    oracle_.violate(Invariant::i5_callbacks_in_order, "two callbacks of one key at a time");
+  }
   oracle_.called(result.offset, result.status);
   // The body is the client's again: whoever still reads it finds something else.
   if (long_body != kNoLongBody) std::ranges::fill(long_bodies_[long_body], std::byte{0x5A});
+  if (plan_.callback_workers > 0 && choices_.one_in(Stream::schedule, 8, "slow callback")) {
+    running_keys_.push_back(order_key(key));
+    scheduler_.sleep(kRefusedTime);
+    std::erase(running_keys_, order_key(key));
+    if (dead_) return;
+  }
   if (plan_.appends_from_callbacks && operations_ < most_operations_ &&
       choices_.one_in(Stream::workload, 6, "append from the callback")) {
     ++operations_;
@@ -159,7 +263,7 @@ void Workload::trim_badly() {
   const auto off = static_cast<std::int64_t>(choices_.choose(Stream::workload, 64, "off by"));
   switch (choices_.choose(Stream::workload, 3, "bad trim")) {
     case 0:
-      begin_trim(newest + 1 + off, false);
+      if (!oracle_.has_record(newest + 1 + off)) begin_trim(newest + 1 + off, false);
       return;
     case 1:
       begin_trim(log_.durable() + off * 512, false);

@@ -35,12 +35,30 @@ class Workload {
   void operate();
   // For so long it waits for room.
   void append(std::uint64_t length, Nanoseconds patience);
+  void append_gathered(std::uint64_t length);
+  void append_batch(std::uint64_t length);
+  void append_in_place(std::uint64_t length);
+  void wait_durable();
+  // What became of an append.
+  void told(const Result<Offset>& offset, std::span<const std::byte> body, std::uint64_t key);
+  void refused(const Error& error);
+  struct Body {
+    std::span<const std::byte> bytes;  // what it is
+    std::span<const std::byte> given;  // what the log gets: a copy, where it stays the client's
+    std::size_t long_body;
+  };
+  [[nodiscard]] Body make_body(std::uint64_t length);
+  [[nodiscard]] AppendOptions draw_options(std::span<const std::byte> body);
+  // What order is promised for.
+  [[nodiscard]] std::uint64_t order_key(std::uint64_t key) const {
+    return plan_.callback_workers > 1 ? key : 0;
+  }
   void trim();
   void trim_badly();
   [[nodiscard]] std::uint64_t draw_length();
   [[nodiscard]] std::span<const std::byte> draw_body(std::uint64_t length);
-  [[nodiscard]] AppendCallback callback(std::size_t long_body);
-  void acknowledged(const AppendResult& result, std::size_t long_body);
+  [[nodiscard]] AppendCallback callback(std::uint64_t key, std::size_t long_body);
+  void acknowledged(const AppendResult& result, std::uint64_t key, std::size_t long_body);
   bool begin_trim(Offset offset, bool is_record);
   void note_refusal(const Error& error);
   [[nodiscard]] bool over() const { return dead_ || stopped_; }
@@ -56,6 +74,8 @@ class Workload {
   const std::uint64_t most_operations_;
   std::uint64_t operations_ = 0;
   std::vector<std::vector<std::byte>> long_bodies_;  // noise once their callback has run
+  std::vector<std::vector<std::span<const std::byte>>> long_pieces_;  // of them
+  std::vector<std::uint64_t> running_keys_;                           // of callbacks
   std::uint64_t trims_pending_ = 0;
   std::uint64_t refused_ = 0;
   bool ring_full_ = false;

@@ -104,6 +104,11 @@ void draw_workload(WorldPlan& plan, Draw& draw) {
   plan.trim_one_in = draw.of<std::uint64_t>({6, 4, 12}, "trims");
   plan.wait_one_in = draw.of<std::uint64_t>({0, 4, 2}, "blocking appends");
   plan.own_checksums = draw.one_in(4, "own checksums");
+  plan.append_forms = draw.one_in(2, "append forms");
+  plan.waits_one_in = draw.of<std::uint64_t>({0, 0, 0, 12}, "waits for durable");
+  plan.log.reservations = draw.of<std::uint32_t>({4, 1, 2}, "reservations");
+  plan.callback_workers = draw.of<std::uint64_t>({0, 0, 0, 0, 1, 2, 3, 0}, "callback workers");
+  plan.callback_queue = draw.of<std::uint64_t>({64, 8, 1}, "callback queue");
   plan.appends_from_callbacks = draw.one_in(4, "appends from callbacks");
   plan.changes_version = draw.one_in(4, "changes version");
   plan.trims_offline = draw.one_in(4, "trims offline");

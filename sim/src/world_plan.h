@@ -32,6 +32,10 @@ struct WorldPlan {
   std::uint64_t trim_one_in = 6;
   std::uint64_t wait_one_in = 0;
   bool own_checksums = false;
+  bool append_forms = false;           // gathered, in batches, made in place
+  std::uint64_t waits_one_in = 0;      // operations that wait for what is durable
+  std::uint64_t callback_workers = 0;  // 0: callbacks run on the log's fiber
+  std::uint64_t callback_queue = 0;    // of each
   bool appends_from_callbacks = false;
   bool changes_version = false;
   bool trims_offline = false;

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "fiber_executor.h"
 #include "foreign_writer.h"
 #include "injury.h"
 #include "seqwal/format.h"
@@ -47,6 +48,11 @@ void WorldRun::process() {
   phase_ = State::opening;
   LogOptions options = plan_.log;
   options.log_id = ++log_id_;
+  std::optional<FiberExecutor> executor;
+  if (plan_.callback_workers > 0) {
+    executor.emplace(scheduler_, plan_.callback_workers, plan_.callback_queue);
+    options.executor = &*executor;
+  }
   auto log = Log::open(*device, scheduler_, options, this);
   if (dead_) return;
   trace_.note(Happened::opened, log ? 0 : 1 + static_cast<std::int64_t>(log.error().code));
@@ -59,7 +65,11 @@ void WorldRun::process() {
   const bool resumes = choices_.one_in(Stream::workload, plan_.resume_one_in, "resume");
   if (!recover(**log, *device, resumes)) return;
   if (!(resumes && !salvaged_ ? resume(**log) : reset(**log))) return;
+  if (executor) executor->start();
   serve(**log, *device);
+  if (!executor) return;
+  executor->stop();
+  for (Nanoseconds nap = kStepTime; !executor->ended(); nap *= 2) scheduler_.sleep(nap);
 }
 
 bool WorldRun::create(SimDevice& device) {

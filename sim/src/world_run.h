@@ -28,6 +28,7 @@ class WorldRun final : public EventSink {
         oracle_(disk_),
         faults_(*this) {
     disk_.set_observer(&faults_);
+    if (plan_.callback_workers > 0) oracle_.expect_late_callbacks();
     trace_.note(Happened::world, static_cast<std::int64_t>(plan_.capacity),
                 static_cast<std::int64_t>(plan_.version), static_cast<std::int64_t>(plan_.profile));
   }

@@ -8,6 +8,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "seqwal/types.h"
+
 namespace seqwal {
 
 inline constexpr std::size_t kCallbackStorageBytes = 32;
@@ -75,6 +77,15 @@ class Callback {
   const Operations* operations_ = nullptr;
   alignas(void*) std::byte storage_[kCallbackStorageBytes];
 };
+
+struct AppendResult {
+  AppendStatus status = AppendStatus::durable;
+  Offset offset;  // what append returned
+};
+// Runs exactly once per accepted append, in offset order, on the thread that polls; with an
+// Executor (executor.h) where that runs it, in offset order for each key. On the thread that polls
+// it must not block. Must not throw. May call append, trim and close.
+using AppendCallback = Callback<const AppendResult&>;
 
 }  // namespace seqwal
 

@@ -53,6 +53,8 @@ template <typename T>
 inline constexpr std::uint32_t kChecksumMask = 0x7FFFFFFF;
 // CRC-32 (the polynomial of zlib and IEEE 802.3) with the top bit cleared. About 10 GB/s.
 [[nodiscard]] std::uint32_t checksum(std::span<const std::byte> bytes);
+// Of the pieces, one after the other.
+[[nodiscard]] std::uint32_t checksum_of_pieces(std::span<const std::span<const std::byte>> pieces);
 
 // --- WAL header -----------------------------------------------------------------------------
 

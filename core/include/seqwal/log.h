@@ -18,9 +18,9 @@
 //
 // and stands ready-made in backends (LogThread).
 //
-// Memory is fixed at open: `blocks` × 256 KiB of block memory, `slots` × 64 bytes. From the first
-// poll until the log has finished the device knows of block memory (Device::use_memory), and may
-// pin it.
+// Memory is fixed at open: (`blocks` + `reservations`) × 256 KiB of block memory, `slots` × 64
+// bytes, and some 100 KiB: 10.1 MiB by default. From the first poll until the log has finished the
+// device knows of block memory (Device::use_memory), and may pin it.
 //
 // A device that does not answer. When a request of a running log has been in flight for the append
 // deadline, the log fails as a whole and waits for nothing any more: trims are refused, every
@@ -37,12 +37,15 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include "seqwal/callback.h"
 #include "seqwal/device.h"
 #include "seqwal/error.h"
 #include "seqwal/events.h"
+#include "seqwal/executor.h"
 #include "seqwal/host.h"
+#include "seqwal/metrics.h"
 #include "seqwal/recovery.h"
 #include "seqwal/types.h"
 
@@ -59,6 +62,11 @@ struct LogOptions {
   // just below that: what waits in the log still merges, what a volume holds back does not.
   std::uint64_t iops = 0;
   std::uint64_t bytes_per_second = 0;
+  // Records that are made in place at one time (Log::reserve), 0..64: 256 KiB of block memory each.
+  std::uint32_t reservations = 4;
+  // Where callbacks of appends run; not owned, must outlive the Log, and no other log's. None: on
+  // the thread that polls.
+  Executor* executor = nullptr;
   // Block writes (or slices of long ones) in flight at once, 0..1024; never more than the device
   // takes. 0 = iops × the latency that is measured, or felt for where there is no limit, 32 at
   // most.
@@ -79,14 +87,27 @@ struct LogOptions {
   Nanoseconds append_deadline = Nanoseconds{30} * 1'000'000'000;
 };
 
-struct AppendResult {
-  AppendStatus status = AppendStatus::durable;
-  Offset offset;  // what append returned
+struct AppendOptions {
+  // The body's CRC-32 if the caller has it (the top bit is cleared); 0 = compute it.
+  std::uint32_t body_checksum = 0;
+  // With an Executor of several threads: callbacks of one key keep their order, those of different
+  // keys do not wait for each other. A stream's number.
+  std::uint64_t key = 0;
 };
-// Runs exactly once per accepted append, in offset order, on the thread that polls. Must not block
-// and must not throw. May call append, trim and close.
-using AppendCallback = Callback<const AppendResult&>;
-// The trim offset that is durable now, or why the trim was refused.
+
+// One of a batch.
+struct BatchRecord {
+  std::span<const std::byte> body;
+  AppendCallback callback;  // taken if the record is accepted
+  AppendOptions options;
+  Offset offset = kNoOffset;  // set by append_batch if it is
+};
+struct BatchResult {
+  std::size_t accepted = 0;               // so many from the front
+  std::optional<ErrorCode> refused = {};  // why not the next one; nothing when all were
+};
+
+// The trim offset that is durable now, or why the trim was refused. Runs on the thread that polls.
 using TrimCallback = Callback<const Result<Offset>&>;
 
 struct ResumeOptions {
@@ -98,6 +119,41 @@ struct ResetOptions {
   std::optional<FormatVersion> version = {};  // keep the log's when empty
   std::optional<std::int32_t> node_id = {};
   std::optional<std::int64_t> epoch = {};
+};
+
+class Log;
+
+// Memory of a log in which a caller makes a record's body in place (Log::reserve). Until it is
+// published it is no part of the log: it has no offset, nothing waits for it, and abandoning it
+// leaves nothing behind. One thread at a time. Must be gone before its Log is.
+class Reservation {
+ public:
+  Reservation() = default;  // holds nothing
+  Reservation(Reservation&& other) noexcept
+      : log_(std::exchange(other.log_, nullptr)), index_(other.index_), body_(other.body_) {}
+  Reservation& operator=(Reservation&& other) noexcept;
+  Reservation(const Reservation&) = delete;
+  Reservation& operator=(const Reservation&) = delete;
+  ~Reservation() { abandon(); }
+
+  // Whether it holds memory: not yet published or abandoned.
+  [[nodiscard]] explicit operator bool() const { return log_ != nullptr; }
+  // As many bytes as were asked for; what stood there before is undefined. Precondition: holds.
+  [[nodiscard]] std::span<std::byte> body() const { return body_; }
+  // Appends the first `body_bytes` of it as a record. Errors as of append; it then still holds, and
+  // may be published again. `callback` is taken only on success. Precondition: holds.
+  [[nodiscard]] Result<Offset> publish(std::size_t body_bytes, AppendCallback&& callback,
+                                       const AppendOptions& options = {});
+  void abandon();
+
+ private:
+  friend class Log;
+  Reservation(Log& log, std::uint32_t index, std::span<std::byte> body)
+      : log_(&log), index_(index), body_(body) {}
+
+  Log* log_ = nullptr;
+  std::uint32_t index_ = 0;
+  std::span<std::byte> body_;
 };
 
 class Log {
@@ -145,21 +201,38 @@ class Log {
   // Appends a record and returns its offset; `callback` tells when it is durable. Never waits.
   //   body             1 .. max_body_bytes(). Up to 256 KiB - 24 it is copied before append
   //                    returns; a longer one stays the caller's, unchanged, until its callback.
-  //   body_checksum    the body's CRC-32 if the caller has it (the top bit is cleared); 0 = compute
-  //                    it.
   // Errors, all immediate, nothing happened: over_capacity, would_block, bad_length, log_failed,
   // log_closed, wrong_state, offset_exhausted.
   // Cost: one pass for the checksum, one copy, two shared cache lines; no lock, no allocation; a
   // wake-up of the log's thread if it sleeps and could do something with it.
   [[nodiscard]] Result<Offset> append(std::span<const std::byte> body, AppendCallback callback,
-                                      std::uint32_t body_checksum = 0);
+                                      const AppendOptions& options = {});
 
-  // The same, but waits for room (would_block, over_capacity) until `deadline` and then returns
-  // what append would. On the polling thread (callbacks included) it does not wait. `callback` is
-  // taken only on success.
+  // The same for a body in pieces, which are put together. A body that stays the caller's does so
+  // with the array of its pieces.
+  [[nodiscard]] Result<Offset> append_gather(std::span<const std::span<const std::byte>> pieces,
+                                             AppendCallback callback,
+                                             const AppendOptions& options = {});
+
+  // Appends one after the other, as append does, until one is refused. Not atomic: others append
+  // in between, and a crash may keep some. Cheaper than single calls by the wake-ups it saves.
+  [[nodiscard]] BatchResult append_batch(std::span<BatchRecord> records);
+
+  // The same as append, but waits for room (would_block, over_capacity) until `deadline` and then
+  // returns what append would. On the polling thread, and in a callback wherever it runs, it does
+  // not wait. `callback` is taken only on success.
   [[nodiscard]] Result<Offset> append_wait(std::span<const std::byte> body,
                                            AppendCallback&& callback, Nanoseconds deadline = kNever,
-                                           std::uint32_t body_checksum = 0);
+                                           const AppendOptions& options = {});
+
+  // Memory for a body of 1 .. 256 KiB - 24 bytes, to be made in place: no copy. A block write of
+  // its own, so meant for bodies of many KiB. Errors: would_block (LogOptions::reservations are
+  // out), and as append.
+  [[nodiscard]] Result<Reservation> reserve(std::size_t body_bytes);
+
+  // Waits until the record at `offset` is durable, at most until `deadline`: would_block then, and
+  // at once on the polling thread. log_failed, log_closed: it never will be, or nobody knows.
+  [[nodiscard]] Result<void> wait_durable(Offset offset, Nanoseconds deadline = kNever);
 
   // Discards every record up to and including the one at `offset`. Immediate errors: not_durable,
   // below_trim, would_block (too many trims pending), log_failed, log_closed, wrong_state. Then the
@@ -187,6 +260,8 @@ class Log {
   [[nodiscard]] bool device_has_memory() const;
 
   // --- getters, any thread
+  // What it has done and is doing (metrics.h).
+  [[nodiscard]] LogMetrics metrics() const;
   // The confirm offset: every record that begins below it is durable.
   [[nodiscard]] Offset durable() const;
   // The trim offset that stands durably in both header slots.
@@ -198,6 +273,7 @@ class Log {
   [[nodiscard]] std::optional<Error> failure() const;
 
  private:
+  friend class Reservation;
   class Impl;
   explicit Log(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

@@ -64,6 +64,9 @@ class Oracle final : public DiskObserver {
   // From now on nobody listens to what the log does: its process is dead.
   void stop_listening() { listening_ = false; }
 
+  // Callbacks run on an executor, some time after their records are durable.
+  void expect_late_callbacks() { callbacks_are_late_ = true; }
+
   // --- what the process does, in the order of its life
   void process_begins();
   void create_begins();
@@ -95,9 +98,12 @@ class Oracle final : public DiskObserver {
   void foreign_life(std::int64_t start, std::int64_t trim, std::span<const ForeignRecord> records);
   // Records behind a hole may be acknowledged, it said: there must be some, and no evidence.
   void resume_refused();
-  void appended(Offset offset, std::span<const std::byte> body);
+  // With callbacks on several workers `key` is what order is promised for, else always 0.
+  void appended(Offset offset, std::span<const std::byte> body, std::uint64_t key = 0);
   void called(Offset offset, AppendStatus status);
   void log_failed(Offset offset);
+  // Somebody was told that the record is durable, by another way than its callback.
+  void told_durable(Offset offset);
   // It waits for nothing any more: nobody may wait for it.
   void gave_up();
   void trim_begins(Offset offset);
@@ -111,6 +117,12 @@ class Oracle final : public DiskObserver {
   // The i-th record of this life that has been acknowledged.
   [[nodiscard]] Offset acknowledged_offset(std::size_t index) const {
     return {records_[life_first_ + index].offset};
+  }
+  [[nodiscard]] bool has_record(Offset offset) const { return find(offset.value) != nullptr; }
+  // The record of this life that was appended last.
+  [[nodiscard]] std::optional<Offset> newest_in_life() const {
+    if (appended_in_life() == 0) return std::nullopt;
+    return Offset{records_.back().offset};
   }
   [[nodiscard]] Offset trim_asked() const { return trim_asked_; }
   [[nodiscard]] const std::vector<std::int64_t>& last_recovered() const { return recovered_; }
@@ -144,6 +156,7 @@ class Oracle final : public DiskObserver {
   struct Record {
     std::int64_t offset = 0;
     std::span<const std::byte> body;
+    std::uint64_t key = 0;
     Told told = Told::nothing;
   };
 
@@ -160,7 +173,12 @@ class Oracle final : public DiskObserver {
   void check_resume_write(const DiskWrite& write);
   void check_header_write(const DiskWrite& write);
   void check_block_write(const DiskWrite& write);
+  [[nodiscard]] Record* due(Offset offset);
+  void check_status(const Record& record);
+  void note_acknowledged();
   void check_durable(const Record& record);
+  [[nodiscard]] bool is_durable(const Record& record) const;
+  [[nodiscard]] std::int64_t durable_end();
   void check_fill(std::int64_t begin, std::int64_t next);
   void check_against_naive(const RecoveryReport& report, RecoveryMode mode);
   void check_acknowledged(const RecoveryReport& report, RecoveryMode mode);
@@ -171,15 +189,19 @@ class Oracle final : public DiskObserver {
 
   Disk& disk_;
   bool listening_ = true;
+  bool callbacks_are_late_ = false;
   bool tainted_ = false;
   std::optional<Violation> violation_;
 
-  std::uint64_t capacity_ = 0;    // 0: no log was created yet
-  std::vector<Record> records_;   // of all lives, in the order of appending
-  std::vector<Record> former_;    // of logs that stood here before this one was created
-  std::size_t life_first_ = 0;    // index of the first record of this life
-  std::size_t next_called_ = 0;   // index of the next record whose callback is due
-  std::size_t acknowledged_ = 0;  // in this life: all that are, are among so many
+  std::uint64_t capacity_ = 0;     // 0: no log was created yet
+  std::vector<Record> records_;    // of all lives, in the order of appending
+  std::vector<Record> former_;     // of logs that stood here before this one was created
+  std::size_t life_first_ = 0;     // index of the first record of this life
+  std::size_t next_called_ = 0;    // index of the next record whose callback is due
+  std::size_t acknowledged_ = 0;   // in this life: all that are, are among so many
+  std::size_t durable_index_ = 0;  // records before it were seen on the media
+  std::int64_t lowest_failed_ = std::numeric_limits<std::int64_t>::max();  // called back so
+  std::int64_t highest_durable_ = -1;                                      // of this life
   std::int64_t life_start_ = 0;
   std::int64_t highest_offset_ = -1;  // ever given
   std::int64_t last_end_ = 0;        // of the last acknowledged record of this life, else its start

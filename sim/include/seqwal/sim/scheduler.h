@@ -49,6 +49,10 @@ class Scheduler final : public Host {
 
   // --- from inside a fiber
   [[nodiscard]] bool in_fiber() const { return current_ != nullptr; }
+  // Its number, 0 outside.
+  [[nodiscard]] std::uint64_t current_number() const {
+    return current_ == nullptr ? 0 : current_->number;
+  }
   // Lets others go first.
   void yield();
   void sleep(Nanoseconds duration);

@@ -1,0 +1,56 @@
+#include "seqwal/metrics.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "seqwal/format.h"
+
+namespace seqwal {
+
+std::uint64_t LatencyHistogram::total() const {
+  return std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
+}
+
+Nanoseconds LatencyHistogram::percentile(double share) const {
+  const auto wanted = static_cast<std::uint64_t>(std::ceil(share * static_cast<double>(total())));
+  std::uint64_t seen = 0;
+  for (std::uint32_t bucket = 0; bucket < kBuckets; ++bucket) {
+    seen += counts.at(bucket);
+    if (seen >= wanted && seen > 0) return upper_bound(bucket);
+  }
+  return 0;
+}
+
+// A write of k records costs one operation and b(k) bytes. How often which size is written is a
+// linear program with two limits, so an optimum is a single size that spends one of them, or two
+// sizes that spend both. The third limit, clients / latency, only scales it down.
+double best_records_per_second(double clients, double record_bytes, double iops,
+                               double bytes_per_second, Nanoseconds latency) {
+  constexpr double kUnlimited = std::numeric_limits<double>::infinity();
+  const double operations = iops > 0 ? iops : kUnlimited;
+  const double bytes = bytes_per_second > 0 ? bytes_per_second : kUnlimited;
+  const double by_latency = latency > 0 ? clients * 1e9 / static_cast<double>(latency) : kUnlimited;
+  const auto block_bytes = [&](double records) {
+    return kBlockBytes * std::ceil(records * record_bytes / kBlockBytes);
+  };
+  const auto most = static_cast<std::uint32_t>(std::clamp(clients, 1.0, 1024.0));
+  double best = 0;
+  for (std::uint32_t i = 1; i <= most; ++i) {
+    const double k = i;
+    const double rate = std::min(operations, bytes / block_bytes(k));
+    best = std::max(best, k * rate);
+    // Both limits spent: x_i + x_j = operations, b_i x_i + b_j x_j = bytes.
+    for (std::uint32_t j = i + 1; j <= most && operations < kUnlimited && bytes < kUnlimited; ++j) {
+      const double small = block_bytes(k);
+      const double large = block_bytes(j);
+      if (large <= small || bytes < small * operations || bytes > large * operations) continue;
+      const double of_large = (bytes - small * operations) / (large - small);
+      best = std::max(best, k * (operations - of_large) + j * of_large);
+    }
+  }
+  return std::min(best, by_latency);
+}
+
+}  // namespace seqwal
