@@ -71,6 +71,7 @@ LogOptions log_options(const TargetOptions& options) {
   log.depth = options.depth;
   log.iops = options.iops;
   log.bytes_per_second = options.bandwidth;
+  log.plug = options.plug.value_or(log.plug);
   return log;
 }
 

@@ -170,10 +170,10 @@ Result<Offset> append_record(Log& log, Host& host, Ledger& ledger,
   const auto callback = [&ledger, held, length_bytes](const AppendResult& result) {
     ledger.settle(result, length_bytes, held);
   };
-  const std::uint32_t body_checksum = checksum(body);
-  auto offset = log.append(body, callback, body_checksum);
+  const AppendOptions options{.body_checksum = checksum(body)};
+  auto offset = log.append(body, callback, options);
   while (!offset && offset.error().code == ErrorCode::would_block) {
-    offset = log.append_wait(body, callback, host.now() + kRoomWait, body_checksum);
+    offset = log.append_wait(body, callback, host.now() + kRoomWait, options);
   }
   if (!offset && held != nullptr) ledger.release(held, length_bytes);
   return offset;
