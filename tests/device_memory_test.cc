@@ -255,11 +255,11 @@ TEST_F(UringMemory, TheLogSaysOnceThatItGoesWithout) {
 }
 
 TEST(LogMemory, IsAnnouncedAtTheFirstPollAndTakenBackAtTheEnd) {
-  LogWorld world({.log = {.blocks = 4, .slots = 64}});
+  LogWorld world({.log = {.blocks = 4, .slots = 64, .reservations = 2}});
   EXPECT_EQ(world.device().memory_calls(), 0U);
   world.poll();
   ASSERT_EQ(world.device().memory().size(), 1U);
-  EXPECT_EQ(world.device().memory().front().size(), std::size_t{4} * 256 * 1024);
+  EXPECT_EQ(world.device().memory().front().size(), std::size_t{4 + 2} * 256 * 1024);
   const std::uint64_t headers = world.device().counts().writes;
   for (std::size_t i = 0; i < 10; ++i) {
     world.append(1 + i * 100);

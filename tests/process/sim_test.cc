@@ -90,13 +90,16 @@ TEST_F(SimTest, ReplayTellsTheSameTwice) {
   EXPECT_NE(first.out, sim({"replay", "--seed", "8", "--trace"}).out);
 }
 
+// On a disk whose flushes cover nothing, a header is overwritten while the other is not safe.
+constexpr const char* kFirstBroken = "I10: always a valid durable header, stamps grow";
+
 TEST_F(SimTest, CanaryIsCaughtMadeSmallerAndReplayed) {
   const Outcome canary = sim({"canary"});
   EXPECT_THAT(canary, ExitsSaying(1, "broken promise"));
-  EXPECT_THAT(canary.err, HasSubstr("I7: durable before acknowledged"));
+  EXPECT_THAT(canary.err, HasSubstr(kFirstBroken));
   EXPECT_THAT(canary.err, HasSubstr("a smaller run has "));
   const Outcome again = replayed(canary);
-  EXPECT_THAT(again, ExitsSaying(1, "I7: durable before acknowledged"));
+  EXPECT_THAT(again, ExitsSaying(1, kFirstBroken));
   EXPECT_EQ(lines_of(again.err).back(), lines_of(canary.err).back());
   EXPECT_LT(lines_of(again.out).size(), 600U) << "not made smaller";
 }
@@ -104,13 +107,14 @@ TEST_F(SimTest, CanaryIsCaughtMadeSmallerAndReplayed) {
 TEST_F(SimTest, ABrokenPromiseIsToldAsItWasFoundWhenAskedSo) {
   const Outcome found = sim({"run", "--profile", "canary", "--cycles", "10000", "--threads", "1",
                              "--no-shrink", "--json"});
-  EXPECT_THAT(found, ExitsSaying(1, "I7: durable before acknowledged"));
+  EXPECT_THAT(found, ExitsSaying(1, kFirstBroken));
   const Json violation = objects(found).at(0)["violation"];
-  EXPECT_EQ(violation["invariant"], "I7: durable before acknowledged");
+  EXPECT_EQ(violation["invariant"], kFirstBroken);
   EXPECT_EQ(violation["cycles"], objects(found).at(0)["cycles"]);
-  EXPECT_THAT(found.err, AllOf(HasSubstr("after " + violation["cycles"].dump() + " cycles: I7"),
+  EXPECT_THAT(found.err, AllOf(HasSubstr("after " + violation["cycles"].dump() +
+                                         " cycles: " + std::string(kFirstBroken)),
                                Not(HasSubstr("a smaller run"))));
-  EXPECT_THAT(replayed(found), ExitsSaying(1, "I7: durable before acknowledged"));
+  EXPECT_THAT(replayed(found), ExitsSaying(1, kFirstBroken));
 }
 
 TEST_F(SimTest, PlantedWeaknessesOfTheLockFreePartsAreCaughtAndReplayed) {
