@@ -54,6 +54,7 @@ Json compare_metric(const Runs& runs, const char* metric) {
   const std::vector<double> ordered = values_of(runs.ordered, metric);
   const std::vector<double> parallel = values_of(runs.parallel, metric);
   std::vector<double> ratios;
+  ratios.reserve(ordered.size());
   for (std::size_t i = 0; i < ordered.size(); ++i) ratios.push_back(ratio(ordered[i], parallel[i]));
   const Spread spread = spread_of(ratios);
   return {{"metric", metric},

@@ -46,6 +46,7 @@ double time_records(const MemoryOptions& options, double seconds, Work work) {
   const Nanoseconds end = began + static_cast<Nanoseconds>(seconds * 1e9);
   {
     std::vector<std::jthread> threads;
+    threads.reserve(options.threads);
     for (std::uint32_t thread = 0; thread < options.threads; ++thread) {
       threads.emplace_back([&, thread] {
         PosixHost clock;

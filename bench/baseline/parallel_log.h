@@ -103,7 +103,7 @@ class ParallelLog {
   void written(Writer& writer, int os_error);
   void write_header();
   void submit(const IoRequest& request);
-  void call_back(Block& block, AppendStatus status);
+  static void call_back(Block& block, AppendStatus status);
   void fail();
   void finish_close();
   [[nodiscard]] Nanoseconds next_deadline(Nanoseconds now);
