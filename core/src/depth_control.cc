@@ -12,7 +12,9 @@ constexpr std::uint64_t kSecond = 1'000'000'000;
 }  // namespace
 
 DepthControl::DepthControl(std::uint32_t fixed, std::uint64_t iops)
-    : fixed_(fixed > 0), iops_(iops), depth_(fixed > 0 ? fixed : (iops > 0 ? 1 : kFirst)) {}
+    : fixed_(fixed > 0), iops_(iops), depth_(iops > 0 ? 1 : kFirst) {
+  if (fixed_) depth_ = fixed;
+}
 
 void DepthControl::completed(Nanoseconds now, Nanoseconds latency, std::uint64_t bytes) {
   if (!measured_) shortest_ = count_ == 0 ? latency : std::min(shortest_, latency);
@@ -27,7 +29,7 @@ void DepthControl::close_window(Nanoseconds now) {
   // for, that comes down to one write at a time, which queues behind nothing.
   const bool feels = !fixed_ && iops_ == 0;
   const Nanoseconds crept = feels ? shortest_ : shortest_ + shortest_ / 64;
-  shortest_ = measured_ && !(feels && depth_ == 1) ? std::min(mean, crept) : mean;
+  shortest_ = measured_ && (!feels || depth_ != 1) ? std::min(mean, crept) : mean;
   const auto elapsed = static_cast<std::uint64_t>(std::max<Nanoseconds>(now - begin_, 1));
   if (!fixed_ && iops_ > 0) {
     const std::uint64_t needed =

@@ -41,7 +41,8 @@ void ForeignWriter::live() {
   start_ = geometry_.reset_start(header.trim);
   header.trim = start_ - 1;
   header.stamp += 1'000'000;
-  const std::array<std::int64_t, 3> windows = {geometry_.section_bytes(), 16 * 4096, 6 * 4096};
+  const std::array<std::int64_t, 3> windows = {geometry_.section_bytes(), std::int64_t{16} * 4096,
+                                               std::int64_t{6} * 4096};
   header.window_bytes = std::min(geometry_.section_bytes(), windows.at(choose(3, "its window")));
 
   Offset end = start_;
