@@ -104,7 +104,10 @@ class Writer {
 
   void operate() {
     const std::uint8_t opcode = bytes_.u8();
-    if (opcode >= kFirstEvidenceOpcode) return operate_evidence(opcode);
+    if (opcode >= kFirstEvidenceOpcode) {
+      operate_evidence(opcode);
+      return;
+    }
     switch (opcode % 16) {
       case 0:
         lay(1 + bytes_.u8());
