@@ -7,9 +7,11 @@
 namespace seqwal::bench {
 namespace {
 
-class OrderedTarget final : public Target {
+// Both are driven alike.
+template <typename AnyLog>
+class TargetOf final : public Target {
  public:
-  explicit OrderedTarget(std::unique_ptr<Log> log) : log_(std::move(log)) {}
+  explicit TargetOf(std::unique_ptr<AnyLog> log) : log_(std::move(log)) {}
 
   Result<Offset> append(std::span<const std::byte> body, AppendCallback callback) override {
     return log_->append(body, std::move(callback));
@@ -21,24 +23,7 @@ class OrderedTarget final : public Target {
   void close() override { log_->close(); }
 
  private:
-  std::unique_ptr<Log> log_;
-};
-
-class ParallelTarget final : public Target {
- public:
-  explicit ParallelTarget(std::unique_ptr<ParallelLog> log) : log_(std::move(log)) {}
-
-  Result<Offset> append(std::span<const std::byte> body, AppendCallback callback) override {
-    return log_->append(body, std::move(callback));
-  }
-  Result<void> trim(Offset offset) override { return log_->trim(offset); }
-  Offset durable() const override { return log_->durable(); }
-  Nanoseconds poll(Nanoseconds now) override { return log_->poll(now); }
-  bool finished() const override { return log_->finished(); }
-  void close() override { log_->close(); }
-
- private:
-  std::unique_ptr<ParallelLog> log_;
+  std::unique_ptr<AnyLog> log_;
 };
 
 Result<std::unique_ptr<Target>> open_ordered(Device& device, Host& host,
@@ -50,7 +35,7 @@ Result<std::unique_ptr<Target>> open_ordered(Device& device, Host& host,
       (*log)->recover([](const RecoveredRecord&) { return true; }, {.salvage = true});
   if (!recovered) return std::unexpected(recovered.error());
   if (const auto start = (*log)->reset(); !start) return std::unexpected(start.error());
-  return std::make_unique<OrderedTarget>(std::move(*log));
+  return std::make_unique<TargetOf<Log>>(std::move(*log));
 }
 
 Result<std::unique_ptr<Target>> open_parallel(Device& device, Host& host,
@@ -60,7 +45,7 @@ Result<std::unique_ptr<Target>> open_parallel(Device& device, Host& host,
                                 .writes_per_second = options.iops,
                                 .bytes_per_second = options.bandwidth});
   if (!log) return std::unexpected(std::move(log.error()));
-  return std::make_unique<ParallelTarget>(std::move(*log));
+  return std::make_unique<TargetOf<ParallelLog>>(std::move(*log));
 }
 
 }  // namespace
