@@ -164,7 +164,10 @@ void Workload::append_in_place(std::uint64_t length) {
       make_body(std::min<std::uint64_t>(length, kSoftLimitBytes - kRecordHeaderBytes));
   const AppendOptions options = draw_options(body.bytes);
   auto reservation = log_.reserve(body.bytes.size());
-  if (!reservation) return refused(reservation.error());
+  if (!reservation) {
+    refused(reservation.error());
+    return;
+  }
   std::ranges::copy(body.bytes, reservation->body().begin());
   if (choices_.one_in(Stream::workload, 3, "takes its time")) {
     scheduler_.sleep(kRefusedTime);
@@ -178,7 +181,10 @@ void Workload::append_in_place(std::uint64_t length) {
 void Workload::told(const Result<Offset>& offset, std::span<const std::byte> body,
                     std::uint64_t key) {
   if (over() && dead_) return;
-  if (!offset) return refused(offset.error());
+  if (!offset) {
+    refused(offset.error());
+    return;
+  }
   ring_full_ = false;
   trace_.note(Happened::appended, offset->value, static_cast<std::int64_t>(body.size()));
   oracle_.appended(*offset, body, order_key(key));
