@@ -117,5 +117,47 @@ TEST(LogMetrics, OrderHasAPriceAndItIsMeasured) {
   world.device().set_order(CompletionOrder::in_order);
 }
 
+// Four appends share a write that takes all of the time that the limit leaves for it; then as long
+// a time passes with nothing to do after each.
+TEST(LogMetrics, EfficiencyIsThroughputBesideTheBound) {
+  LogWorldOptions options;
+  options.capacity_bytes = 4 << 20;
+  options.log.iops = 1000;
+  LogWorld world(options);
+  world.device().set_order(CompletionOrder::held);
+  const auto share_a_write = [&](Nanoseconds idle) {
+    for (int i = 0; i < 4; ++i) world.append(100);
+    world.poll();
+    ASSERT_EQ(world.log().metrics().in_flight, 1U);
+    world.host.advance(kMillisecond + kMillisecond / 250);  // the pacer stays below the limit
+    world.device().complete(0);
+    world.poll();
+    world.host.advance(idle);
+  };
+  share_a_write(0);
+  EXPECT_EQ(efficiency({}, {}), 0);
+  const LogMetrics begin = world.log().metrics();
+  for (int i = 0; i < 100; ++i) share_a_write(0);
+  const LogMetrics busy = world.log().metrics();
+  EXPECT_NEAR((busy.append_seconds - begin.append_seconds) * 1000, 4 * 100.4, 4);
+  EXPECT_NEAR(efficiency(begin, busy), 1, .02);
+  for (int i = 0; i < 100; ++i) share_a_write(kMillisecond);
+  const LogMetrics idle = world.log().metrics();
+  EXPECT_LT(efficiency(busy, idle), .8);  // fewer than four at a time could have done that
+  EXPECT_GT(efficiency(busy, idle), .4);
+  world.device().set_order(CompletionOrder::in_order);
+}
+
+TEST(LogMetrics, EfficiencyIsOnlyKnownBesideLimits) {
+  LogWorld world({});
+  world.append(100);
+  world.host.advance(kMillisecond);
+  world.run();
+  world.host.advance(kMillisecond);
+  world.poll();
+  EXPECT_GT(world.log().metrics().records, 0U);
+  EXPECT_EQ(efficiency({}, world.log().metrics()), 0);
+}
+
 }  // namespace
 }  // namespace seqwal

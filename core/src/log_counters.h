@@ -51,7 +51,10 @@ struct LogCounters {
   HistogramCounter write_latency;
   HistogramCounter durable_latency;
 
+  Counter<double> append_seconds;
+
   // As of the last poll.
+  Counter<Nanoseconds> time;
   Counter<std::uint32_t> in_flight;
   Counter<std::uint32_t> depth;
   Counter<Nanoseconds> latency;

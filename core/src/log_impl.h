@@ -107,6 +107,7 @@ class Log::Impl {
   void run_callbacks(const SealedBlock& block, AppendStatus status);
   void hand_on();
   void count(const BlockWriter::DurableBlock& durable);
+  void count_waiting();
   void count();
   void notify_room();
   void notify_durable();

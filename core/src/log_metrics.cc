@@ -20,6 +20,17 @@ void Log::Impl::count(const BlockWriter::DurableBlock& durable) {
   counters_.longest_overtaking.set(std::max(counters_.longest_overtaking.get(), durable.overtaken));
 }
 
+// The appends that wait, at the beginning of a poll: since the last one there were as many as in
+// the middle between then and now.
+void Log::Impl::count_waiting() {
+  const Nanoseconds now = io_.pacer().now();
+  if (const Nanoseconds last = counters_.time.get(); last > 0) {
+    const double slots = buffer_.slots_used() + counters_.slots_used.get();
+    counters_.append_seconds.add(static_cast<double>(now - last) / 1e9 * slots / 2);
+  }
+  counters_.time.set(now);
+}
+
 // What is the case now. At the end of a poll.
 void Log::Impl::count() {
   counters_.in_flight.set(io_.in_flight());
@@ -49,6 +60,10 @@ LogMetrics Log::Impl::metrics() const {
   metrics.longest_overtaking = counters_.longest_overtaking.get();
   metrics.durable_time = counters_.durable_time.get();
   metrics.written_time = counters_.written_time.get();
+  metrics.append_seconds = counters_.append_seconds.get();
+  metrics.time = counters_.time.get();
+  metrics.iops = options_.iops;
+  metrics.bytes_per_second = options_.bytes_per_second;
   counters_.write_latency.read(metrics.write_latency);
   counters_.durable_latency.read(metrics.durable_latency);
   metrics.in_flight = counters_.in_flight.get();

@@ -48,6 +48,7 @@ Nanoseconds Log::Impl::poll(Nanoseconds now) {
   doorbell_.awake();
   watch_.advance(now);
   io_.pacer().advance(now);
+  count_waiting();
   reap();
   // A backlog that fills a block has nothing to gain from whoever is called back now.
   if (state() == State::running) writer_.submit_full();

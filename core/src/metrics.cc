@@ -35,7 +35,7 @@ double best_records_per_second(double clients, double record_bytes, double iops,
   const auto block_bytes = [&](double records) {
     return kBlockBytes * std::ceil(records * record_bytes / kBlockBytes);
   };
-  const auto most = static_cast<std::uint32_t>(std::clamp(clients, 1.0, 1024.0));
+  const auto most = static_cast<std::uint32_t>(std::round(std::clamp(clients, 1.0, 1024.0)));
   double best = 0;
   for (std::uint32_t i = 1; i <= most; ++i) {
     const double k = i;
@@ -51,6 +51,17 @@ double best_records_per_second(double clients, double record_bytes, double iops,
     }
   }
   return std::min(best, by_latency);
+}
+
+double efficiency(const LogMetrics& from, const LogMetrics& to) {
+  const double seconds = static_cast<double>(to.time - from.time) / 1e9;
+  const auto records = static_cast<double>(to.records - from.records);
+  if (seconds <= 0 || records <= 0 || (to.iops == 0 && to.bytes_per_second == 0)) return 0;
+  const double appends = (to.append_seconds - from.append_seconds) / seconds;
+  const double record_bytes = static_cast<double>(to.record_bytes - from.record_bytes) / records;
+  const double best = best_records_per_second(appends, record_bytes, static_cast<double>(to.iops),
+                                              static_cast<double>(to.bytes_per_second), to.latency);
+  return records / seconds / best;
 }
 
 }  // namespace seqwal

@@ -72,7 +72,12 @@ struct LogMetrics {
   LatencyHistogram write_latency;    // of requests that write blocks: submitted until completed
   LatencyHistogram durable_latency;  // of block writes: submitted until durable, by order too
 
+  // Appends that are between claim and callback, summed over time: divided by time, how many there
+  // are on average. As seen by poll.
+  double append_seconds = 0;
+
   // --- now
+  Nanoseconds time = 0;         // of the last poll, on the Host's clock
   std::uint32_t in_flight = 0;  // requests
   std::uint32_t depth = 0;      // block writes that may be
   Nanoseconds latency = 0;      // the shortest of late of a block write, which depth goes by
@@ -82,6 +87,10 @@ struct LogMetrics {
   std::int64_t ring_bytes_used = 0;     // from what recovery needs to the end of the log
   std::int64_t ring_bytes = 0;
   std::int64_t trim_lag_bytes = 0;  // from the trim offset in both headers to the one wanted
+
+  // --- as configured, 0: no limit known
+  std::uint64_t iops = 0;
+  std::uint64_t bytes_per_second = 0;
 };
 
 // What no log can exceed, on a volume that takes `iops` writes and `bytes_per_second` and answers
@@ -89,6 +98,11 @@ struct LogMetrics {
 // the most records a second. 0 for a limit = there is none.
 [[nodiscard]] double best_records_per_second(double clients, double record_bytes, double iops,
                                              double bytes_per_second, Nanoseconds latency);
+
+// How near a log came to that between two of its snapshots, with as many appends at a time, of that
+// size on average, as it had: 1 = nobody could do better. 0 where it acknowledged nothing, or knows
+// of no limit. Cost: the square of the number of appends.
+[[nodiscard]] double efficiency(const LogMetrics& from, const LogMetrics& to);
 
 }  // namespace seqwal
 
