@@ -83,6 +83,44 @@ TEST(Pacer, WhoIsALittleLateCatchesUp) {
   EXPECT_LE(requests, 1001);
 }
 
+// The thread that polls sleeps until it may go on, and is woken `late` each time.
+int requests_in_a_second(Nanoseconds late, bool told) {
+  Pacer pacer(1'000, 0);
+  Nanoseconds now = 0;
+  int requests = 0;
+  while (now < kSecond) {
+    pacer.advance(now);
+    while (pacer.ready()) {
+      pacer.take(4096);
+      ++requests;
+    }
+    if (told) pacer.sleeps_until(pacer.next());
+    now = pacer.next() + late;
+  }
+  return requests;
+}
+
+TEST(Pacer, WhoIsWokenLateCatchesUp) {
+  EXPECT_GE(requests_in_a_second(700 * kMicrosecond, true), 990);
+  EXPECT_LE(requests_in_a_second(700 * kMicrosecond, true), 1001);
+  EXPECT_LE(requests_in_a_second(700 * kMicrosecond, false), 610);  // had nothing to write
+}
+
+TEST(Pacer, NotMoreThanTwoRequestsAreCaughtUp) {
+  Pacer pacer(1'000, 100 << 20);
+  pacer.advance(kSecond);
+  pacer.take(4096);
+  pacer.sleeps_until(pacer.next());
+  pacer.advance(2 * kSecond);
+  int requests = 0;
+  for (; pacer.ready(); ++requests) pacer.take(4096);
+  EXPECT_EQ(requests, 3);
+  pacer.sleeps_until(pacer.next());
+  pacer.advance(pacer.next());
+  pacer.take(4096);
+  EXPECT_FALSE(pacer.ready());
+}
+
 // --- DepthControl -------------------------------------------------------------------------------
 
 TEST(DepthControl, AFixedDepthStays) {

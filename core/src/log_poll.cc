@@ -66,7 +66,9 @@ Nanoseconds Log::Impl::poll(Nanoseconds now) {
   if (std::exchange(room_made_, false)) notify_room();
   if (std::exchange(durable_moved_, false)) notify_durable();
   count();
-  return rest(now);
+  const Nanoseconds until = rest(now);
+  io_.pacer().sleeps_until(until);
+  return until;
 }
 
 // Completions are collected first; no callback runs in here.

@@ -6,6 +6,7 @@ namespace seqwal {
 namespace {
 
 constexpr Nanoseconds kCatchUp = 50'000;
+constexpr Nanoseconds kMostRequests = 2;  // that are caught up after being woken late
 constexpr std::uint64_t kSecond = 1'000'000'000;
 
 // A little longer than the limit says.
@@ -19,23 +20,32 @@ Pacer::Pacer(std::uint64_t iops, std::uint64_t bytes_per_second)
     : operation_time_(iops == 0 ? 0 : with_margin(kSecond / iops)),
       bytes_per_second_(bytes_per_second) {}
 
-void Pacer::advance(Nanoseconds now) { now_ = std::max(now_, now); }
+void Pacer::advance(Nanoseconds now) {
+  now_ = std::max(now_, now);
+  overslept_ += std::max<Nanoseconds>(now_ - awake_at_, 0);
+  awake_at_ = kNever;
+}
 
 Nanoseconds Pacer::next() const { return std::max(next_operation_, next_byte_); }
 
-Nanoseconds Pacer::after(Nanoseconds next, Nanoseconds cost, Nanoseconds catch_up) const {
-  return std::max(next, now_ - catch_up) + cost;
+Nanoseconds Pacer::after(Nanoseconds next, Nanoseconds cost, Nanoseconds idle_credit) const {
+  const Nanoseconds late_credit = std::min(overslept_, kMostRequests * cost);
+  return std::max(next, now_ - idle_credit - late_credit) + cost;
 }
 
 void Pacer::take(std::uint64_t bytes) {
+  Nanoseconds behind = 0;  // what is still to be caught up, of either
   if (operation_time_ > 0) {
     next_operation_ =
         after(next_operation_, operation_time_, std::min(kCatchUp, operation_time_ / 8));
+    behind = now_ - next_operation_;
   }
   if (bytes_per_second_ > 0) {
     // Requests are of 1 MiB at most: the product fits.
     next_byte_ = after(next_byte_, with_margin(bytes * kSecond / bytes_per_second_), kCatchUp);
+    behind = std::max(behind, now_ - next_byte_);
   }
+  overslept_ = std::clamp<Nanoseconds>(behind, 0, overslept_);
 }
 
 }  // namespace seqwal

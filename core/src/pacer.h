@@ -2,9 +2,11 @@
 // waits in the log keeps merging; what waits in the volume does not.
 //
 // Two schedules, of operations and of bytes: a request moves each by what it costs, and the next
-// may go once both have come. Who is late may catch up for kCatchUp at most, a fraction of one
-// operation: a burst that the volume takes without a delay of its own is at most that. The rate
-// stays 1/256 below the limit. Pure bookkeeping on the clock of poll. One thread.
+// may go once both have come. Who is late because there was nothing to write catches up a fraction
+// of one operation (kCatchUp at most): more would be a burst, and a volume that holds it back keeps
+// records from merging. Who is late because the thread that polls was woken late catches up for all
+// of that time, by two requests at most: others' work on the machine does not cost throughput. The
+// rate stays 1/256 below the limit. Pure bookkeeping on the clock of poll. One thread.
 #ifndef SEQWAL_PACER_H
 #define SEQWAL_PACER_H
 
@@ -21,6 +23,8 @@ class Pacer {
 
   // What it is from now on. Never goes back.
   void advance(Nanoseconds now);
+  // The thread means to call advance() then, or earlier.
+  void sleeps_until(Nanoseconds time) { awake_at_ = time; }
   [[nodiscard]] Nanoseconds now() const { return now_; }
   // One more request may go.
   [[nodiscard]] bool ready() const { return next() <= now_; }
@@ -30,11 +34,15 @@ class Pacer {
   void take(std::uint64_t bytes);
 
  private:
-  [[nodiscard]] Nanoseconds after(Nanoseconds next, Nanoseconds cost, Nanoseconds catch_up) const;
+  // When the next may go after one that takes `cost`; `idle_credit` can be caught up in any case.
+  [[nodiscard]] Nanoseconds after(Nanoseconds next, Nanoseconds cost,
+                                  Nanoseconds idle_credit) const;
 
   const Nanoseconds operation_time_;  // of one; 0: no limit
   const std::uint64_t bytes_per_second_;
   Nanoseconds now_ = 0;
+  Nanoseconds awake_at_ = kNever;
+  Nanoseconds overslept_ = 0;  // and not caught up yet
   Nanoseconds next_operation_ = 0;
   Nanoseconds next_byte_ = 0;
 };
