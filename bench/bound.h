@@ -1,13 +1,6 @@
 // The theoretical bound: the best that any log can do on a volume, whatever it knows.
 //
-// A volume lets I writes and B bytes a second begin, each takes at least L. A block write of k
-// records costs one write and b(k) bytes, rounded up to blocks. With N appends in flight all the
-// time and x_k block writes of k records a second, the best throughput is
-//
-//   max sum k*x_k   subject to   sum x_k <= I,  sum b(k)*x_k <= B,  sum k*x_k <= N/L,  1 <= k <= N
-//
-// and the best mean latency N over that. Acknowledging in order has the same bound: one write in
-// flight that carries everybody attains it.
+// Computed by the log's own best_records_per_second (metrics.h), which says how.
 #pragma once
 
 #include <cstdint>

@@ -95,7 +95,11 @@ struct LogMetrics {
 
 // What no log can exceed, on a volume that takes `iops` writes and `bytes_per_second` and answers
 // after `latency`, with `clients` appends of `record_bytes` (headers included) in flight at once:
-// the most records a second. 0 for a limit = there is none.
+// the most records a second. 0 for a limit = there is none. With b(k) bytes for k records, rounded
+// up to blocks, and x_k block writes of k records a second it is
+//
+//   max sum k*x_k   subject to   sum x_k <= iops,  sum b(k)*x_k <= bytes_per_second,
+//                                sum k*x_k <= clients / latency,  1 <= k <= clients
 [[nodiscard]] double best_records_per_second(double clients, double record_bytes, double iops,
                                              double bytes_per_second, Nanoseconds latency);
 
