@@ -113,7 +113,7 @@ void Disk::accept(const IoRequest& request) {
     scheduler_.wake(owner_);
     return;
   }
-  Pending pending;
+  Pending& pending = pending_.emplace_back();
   pending.token = request.token;
   pending.kind = request.kind;
   pending.durable = request.kind == IoKind::write && request.durable;
@@ -156,12 +156,12 @@ void Disk::accept(const IoRequest& request) {
         options_.hang_times[choices_.choose(Stream::fault, options_.hang_times.size(), "hangs")];
     pending.due = time == kNever ? kNever : pending.since + time;
   }
-  pending_.push_back(std::move(pending));
 }
 
+// `added` is the last of them.
 void Disk::forbid_overlap(const Pending& added) {
   if (added.kind == IoKind::flush) return;
-  for (const Pending& other : pending_) {
+  for (const Pending& other : std::span(pending_).first(pending_.size() - 1)) {
     if (other.kind == IoKind::flush) continue;
     if (other.kind == IoKind::read && added.kind == IoKind::read) continue;
     if (added.position < other.position + other.length &&

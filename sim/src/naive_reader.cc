@@ -267,15 +267,6 @@ void read_contiguous(const Walk& walk, NaiveReading& reading) {
   reading.stopped_at.reset();
 }
 
-std::optional<std::size_t> current(const NaiveHeaders& headers) {
-  std::optional<std::size_t> best;
-  for (std::size_t i = 0; i < 2; ++i) {
-    const auto& slot = headers.slots.at(i);
-    if (slot && (!best || slot->stamp > headers.slots.at(*best)->stamp)) best = i;
-  }
-  return best;
-}
-
 // Nothing where no header counts, or the image is shorter than it says.
 std::optional<NaiveHeaders> readable_headers(std::span<const std::byte> image,
                                              const NaiveUnreadable& unreadable) {
@@ -284,7 +275,7 @@ std::optional<NaiveHeaders> readable_headers(std::span<const std::byte> image,
   for (std::size_t i = 0; i < 2; ++i) {
     if (unreadable.slots.at(i)) headers.slots.at(i).reset();
   }
-  headers.current = current(headers);
+  headers.current = naive_current(headers);
   if (!headers.current) return std::nullopt;
   if (headers.slots.at(*headers.current)->capacity > image.size()) return std::nullopt;
   return headers;
@@ -368,12 +359,21 @@ std::optional<NaiveHeader> naive_header(std::span<const std::byte> slot) {
   return header;
 }
 
+std::optional<std::size_t> naive_current(const NaiveHeaders& headers) {
+  std::optional<std::size_t> best;
+  for (std::size_t i = 0; i < 2; ++i) {
+    const auto& slot = headers.slots.at(i);
+    if (slot && (!best || slot->stamp > headers.slots.at(*best)->stamp)) best = i;
+  }
+  return best;
+}
+
 NaiveHeaders naive_headers(std::span<const std::byte> image) {
   NaiveHeaders headers;
   for (std::size_t i = 0; i < 2; ++i) {
     headers.slots.at(i) = naive_header(image.subspan(i * kBlock, kBlock));
   }
-  headers.current = current(headers);
+  headers.current = naive_current(headers);
   return headers;
 }
 

@@ -22,12 +22,23 @@ void Oracle::on_write_submitted(const DiskWrite& write) {
 }
 
 // What both slots hold whatever happens, as this process can know it.
-NaiveHeaders Oracle::durable_headers() const {
-  NaiveHeaders headers = naive_headers(disk_.stable());
+NaiveHeaders Oracle::durable_headers() {
+  NaiveHeaders headers;
   for (std::size_t i = 0; i < 2; ++i) {
-    if (slot_unreadable_.at(i) || disk_.is_unreadable(i * 4096, 4096)) headers.slots.at(i).reset();
+    if (slot_unreadable_.at(i) || disk_.is_unreadable(i * 4096, 4096)) continue;
+    headers.slots.at(i) = durable_slots_.at(i).read(std::span(disk_.stable()).subspan(i * 4096));
   }
+  headers.current = naive_current(headers);
   return headers;
+}
+
+const std::optional<NaiveHeader>& Oracle::SlotReader::read(std::span<const std::byte> slot) {
+  const auto bytes = slot.first(seen_.size());
+  if (!same(bytes, seen_)) {
+    std::ranges::copy(bytes, seen_.begin());
+    header_ = naive_header(bytes);
+  }
+  return header_;
 }
 
 void Oracle::check_header_write(const DiskWrite& write) {

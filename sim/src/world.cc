@@ -10,6 +10,8 @@ namespace {
 constexpr std::size_t kNoiseBytes = std::size_t{3} << 20U;
 // Far beyond what a life of a healthy log needs.
 constexpr std::uint64_t kMostSteps = 100'000;
+// A disk that stalls waits so long for whoever sleeps.
+constexpr Nanoseconds kStallTime = 30'000;
 
 }  // namespace
 
@@ -51,16 +53,29 @@ void WorldRun::draw_crash() {
   }
   crash_plan_.at_operation =
       1 + choices_.choose(Stream::crash, plan_.most_operations, "at operation");
-  crash_plan_.in_flight = 2 + choices_.choose(Stream::crash, 12, "writes in flight");
-  crash_plan_.patience = choices_.choose(Stream::crash, 12, "patience");
+  crash_plan_.in_flight =
+      std::min(2 + choices_.choose(Stream::crash, 12, "writes in flight"), plan_.most_in_flight());
+  crash_plan_.patience = 4 + choices_.choose(Stream::crash, 16, "patience");
   crash_plan_.outlives_hangs =
       plan_.has_deadline_for_hangs() && choices_.one_in(Stream::crash, 2, "outlives hangs");
+  crash_plan_.stalls = choices_.choose(Stream::crash, 4, "stalls") != 0;
+}
+
+bool WorldRun::crash_is_near() const {
+  return crash_plan_.crashes && !dead_ && crash_plan_.at_operation != 0 && workload_ != nullptr &&
+         workload_->operations() >= crash_plan_.at_operation;
+}
+
+bool WorldRun::disk_stalls() const {
+  if (!crash_plan_.stalls || !crash_is_near() || disk_.hangs()) return false;
+  return scheduler_.runnable() > 0 ||
+         scheduler_.next_deadline() - scheduler_.now_time() <= kStallTime;
 }
 
 bool WorldRun::crash_is_due() {
   if (!crash_plan_.crashes || dead_) return false;
   if (crash_plan_.at_step != 0) return steps_ >= crash_plan_.at_step;
-  if (workload_ == nullptr || workload_->operations() < crash_plan_.at_operation) return false;
+  if (!crash_is_near()) return false;
   if (crash_plan_.outlives_hangs && disk_.hangs() && !gave_up_) return false;
   if (disk_.writes_in_flight() >= crash_plan_.in_flight) return true;
   if (crash_plan_.waited++ == crash_plan_.patience) {
@@ -79,23 +94,24 @@ void WorldRun::drive() {
     if (oracle_.violation() && !dead_) stop_world();
     if (crash_is_due()) crash();
     const bool fibers = scheduler_.runnable() > 0;
-    const bool disk = !dead_ && disk_.has_event();
+    const bool stalls = disk_stalls();
+    const bool disk = !dead_ && !stalls && disk_.has_event();
     if (fibers && !(disk && choices_.one_in(Stream::schedule, disk_one_in(), "disk first"))) {
       scheduler_.run_one();
       scheduler_.advance_to(scheduler_.now() + kStepTime);
     } else if (disk) {
       disk_.run_event();
     } else {
-      pass_time();
+      pass_time(stalls);
     }
     if (steps_ > 2 * kMostSteps) break;
   }
 }
 
-void WorldRun::pass_time() {
+void WorldRun::pass_time(bool disk_stalls) {
   const bool log_watches = workload_ != nullptr && has_deadline();
   const Nanoseconds next =
-      std::min(scheduler_.next_deadline(), dead_ ? kNever : disk_.next_event());
+      std::min(scheduler_.next_deadline(), dead_ || disk_stalls ? kNever : disk_.next_event());
   if (next != kNever) {
     scheduler_.advance_to(next);
   } else if (!dead_ && disk_.in_flight() > 0 && !log_watches) {

@@ -35,7 +35,8 @@ void draw_disk(WorldPlan& plan, Draw& draw) {
       std::max(draw.of<std::uint32_t>({512, 512, 4096, 16384}, "atomic unit"), limits.block_bytes);
   limits.max_transfer_bytes =
       draw.of<std::uint32_t>({1U << 20U, 65536, 16384, 8192}, "longest transfer");
-  limits.depth = draw.of<std::uint32_t>({32, 32, 32, 32, 16, 16, 32, 32, 16, 8, 2}, "device depth");
+  limits.depth = draw.of<std::uint32_t>(
+      {32, 32, 32, 32, 16, 32, 32, 32, 16, 32, 32, 16, 8, 32, 32, 2}, "device depth");
   limits.volatile_cache = draw.has("volatile cache");
   limits.durable_write = DurableWrite::free;
   if (limits.volatile_cache) {
@@ -76,15 +77,16 @@ void draw_faults(WorldPlan& plan, Draw& draw) {
     if (allowed(fault) && draw.has("fault")) plan.disk.faults.push_back(fault.fault);
   }
   const bool any = plan.profile != Profile::crash || draw.has("faults at all");
-  plan.disk.fault_period = any ? draw.of<std::uint64_t>({200, 60, 20, 6}, "fault period") : 0;
+  plan.disk.fault_period = any ? draw.of<std::uint64_t>({200, 60, 20, 6, 100}, "fault period") : 0;
   plan.disk.max_harm = 1 + draw.below(3, "most harm");
 }
 
 void draw_log(WorldPlan& plan, Draw& draw) {
-  plan.log.blocks = draw.of<std::uint32_t>({16, 16, 16, 16, 16, 16, 8, 8, 4, 2}, "blocks");
+  plan.log.blocks =
+      draw.of<std::uint32_t>({16, 16, 16, 32, 16, 16, 8, 16, 32, 16, 4, 16, 8, 2}, "blocks");
   plan.log.slots = draw.of<std::uint32_t>({128, 64, 256, 32, 16}, "slots");
-  plan.log.depth =
-      draw.of<std::uint32_t>({16, 8, 16, 12, 16, 0, 12, 16, 6, 16, 16, 3, 2, 1}, "depth");
+  plan.log.depth = draw.of<std::uint32_t>(
+      {16, 8, 32, 12, 16, 0, 16, 24, 6, 32, 16, 3, 16, 12, 2, 16, 16, 1}, "depth");
   plan.log.window_bytes = draw.one_in(8, "small window")
                               ? static_cast<std::int64_t>(draw.below(9, "window") * 4096)
                               : 0;
@@ -96,9 +98,9 @@ void draw_log(WorldPlan& plan, Draw& draw) {
 
 void draw_workload(WorldPlan& plan, Draw& draw) {
   plan.clients = 1 + draw.below(4, "clients");
-  plan.most_operations = draw.of<std::uint64_t>({24, 16, 32, 48}, "operations");
+  plan.most_operations = draw.of<std::uint64_t>({12, 8, 18, 36}, "operations");
   plan.medium_one_in = draw.of<std::uint64_t>({3, 2, 8, 0}, "medium bodies");
-  plan.large_one_in = draw.of<std::uint64_t>({10, 4, 30, 0}, "large bodies");
+  plan.large_one_in = draw.of<std::uint64_t>({16, 6, 40, 0}, "large bodies");
   plan.most_large = draw.of<std::uint64_t>({12'288, 5'000, 32'768}, "largest");
   plan.longest_one_in = draw.one_in(8, "longest bodies") ? 40 : 0;
   plan.trim_one_in = draw.of<std::uint64_t>({6, 4, 12}, "trims");
@@ -115,7 +117,7 @@ void draw_workload(WorldPlan& plan, Draw& draw) {
   plan.bad_trims = draw.one_in(4, "bad trims");
   plan.disk_one_in = draw.of<std::uint64_t>({80, 160, 80, 320, 40, 10}, "speed of the disk");
   plan.kill_one_in = draw.of<std::uint64_t>({4, 2, 0}, "kills");
-  plan.close_one_in = draw.of<std::uint64_t>({8, 3, 0}, "closes");
+  plan.close_one_in = draw.of<std::uint64_t>({8, 4, 0, 16}, "closes");
   // Until the numbers of block writes have come round in the tail's 8 bits.
   if (draw.one_in(200, "long lives")) plan.most_operations = 2000;
   plan.resume_one_in = draw.of<std::uint64_t>({2, 0, 2, 1, 3, 8}, "resumes");
@@ -125,10 +127,10 @@ void draw_workload(WorldPlan& plan, Draw& draw) {
 
 // Limits that the log keeps, whatever the disk would take.
 void draw_policy(WorldPlan& plan, Draw& draw) {
-  if (draw.one_in(8, "paced operations")) {
+  if (draw.one_in(16, "paced operations")) {
     plan.log.iops = draw.of<std::uint64_t>({500'000, 100'000, 20'000}, "iops");
   }
-  if (draw.one_in(12, "paced bytes")) {
+  if (draw.one_in(16, "paced bytes")) {
     plan.log.bytes_per_second =
         draw.of<std::uint64_t>({std::uint64_t{4} << 30U, std::uint64_t{256} << 20U}, "bytes");
   }
@@ -151,15 +153,15 @@ WorldPlan draw_plan(Profile profile, Choices& choices) {
   plan.profile = profile;
   if (profile == Profile::swarm) {
     plan.profile = draw.of<Profile>(
-        {Profile::crash,  Profile::crash,  Profile::crash,    Profile::crash,  Profile::faults,
-         Profile::faults, Profile::faults, Profile::media,    Profile::media,  Profile::liveness,
-         Profile::crash,  Profile::crash,  Profile::crash,    Profile::faults, Profile::faults,
-         Profile::faults, Profile::media,  Profile::liveness, Profile::rot,    Profile::rot},
+        {Profile::crash,  Profile::crash,  Profile::crash, Profile::crash,  Profile::faults,
+         Profile::faults, Profile::faults, Profile::media, Profile::media,  Profile::liveness,
+         Profile::crash,  Profile::crash,  Profile::crash, Profile::faults, Profile::faults,
+         Profile::faults, Profile::media,  Profile::crash, Profile::rot,    Profile::rot},
         "profile");
   }
   const auto most =
-      draw.of<std::uint64_t>({32, 64, 48, 96, 24, 48, 32, 254, 64, 12, 24, 3, 32, 48, 16, 24,
-                              32, 64, 48, 96, 24, 48, 32, 128, 64, 12, 24, 3, 32, 48, 16, 24},
+      draw.of<std::uint64_t>({32, 48, 40, 96, 24, 40, 32, 254, 48, 12, 32, 3,  32, 40, 16, 24,
+                              32, 40, 48, 64, 24, 40, 32, 128, 48, 12, 32, 24, 32, 40, 16, 24},
                              "size of the section");
   const std::uint64_t blocks = most / 2 + 1 + draw.below((most + 1) / 2, "blocks of the section");
   plan.capacity = 8192 + 4096 * blocks;

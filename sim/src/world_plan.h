@@ -48,6 +48,12 @@ struct WorldPlan {
   std::uint64_t taken_over_one_in = 0;  // lives before which such a writer rewrites the headers
   std::uint64_t injuries = 0;           // of a life, at rest, each taken back
 
+  // Block writes, whatever the log does.
+  [[nodiscard]] std::uint64_t most_in_flight() const {
+    const std::uint32_t most = std::min(log.blocks, disk.limits.depth);
+    return log.depth == 0 ? most : std::min(most, log.depth);
+  }
+
   // Requests may hang, and the log has something against it.
   [[nodiscard]] bool has_deadline_for_hangs() const {
     return log.append_deadline != kNever &&

@@ -94,6 +94,7 @@ class WorldRun final : public EventSink {
     std::uint64_t in_flight = 0;     // so many writes are in flight,
     std::uint64_t patience = 0;      // or one less after so many steps, and so on;
     std::uint64_t waited = 0;        // steps since it was one more
+    bool stalls = false;             // until then the disk answers nobody who can go on
     bool outlives_hangs = false;     // not while a request hangs and the log waits for it
   };
 
@@ -103,7 +104,11 @@ class WorldRun final : public EventSink {
   [[nodiscard]] bool crash_is_due();
   void crash();
   void stop_world();
-  void pass_time();
+  void pass_time(bool disk_stalls);
+  // Clients have done what they should before the crash.
+  [[nodiscard]] bool crash_is_near() const;
+  // What is in flight stays there, while somebody has work for the disk or will have it soon.
+  [[nodiscard]] bool disk_stalls() const;
   // A disk slows down before it dies, so that much is in flight then.
   [[nodiscard]] std::uint64_t disk_one_in() const {
     const bool dying = crash_plan_.at_operation != 0 && workload_ != nullptr &&

@@ -1,5 +1,6 @@
 // seqwal-sim: the log in a simulated world.
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <cerrno>
 #include <csignal>
@@ -47,6 +48,9 @@ std::string_view program() { return program_invocation_name; }
 int main(int argc, char** argv) {
   using seqwal::tool::Exit;
   std::signal(SIGPIPE, SIG_IGN);
+  // Every life of a world allocates the same few megabytes: they need not go back and forth.
+  (void)mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  (void)mallopt(M_TRIM_THRESHOLD, 256 << 20);
   try {
     return static_cast<int>(seqwal::tool::run(argc, argv));
   } catch (const std::exception& error) {

@@ -44,6 +44,8 @@ struct NaiveHeaders {
   std::optional<std::size_t> current;
 };
 [[nodiscard]] NaiveHeaders naive_headers(std::span<const std::byte> image);
+// Which of the slots counts.
+[[nodiscard]] std::optional<std::size_t> naive_current(const NaiveHeaders& headers);
 
 // What stands at the end of a block of 4096 bytes, wherever that is.
 struct NaiveBlockEvidence {

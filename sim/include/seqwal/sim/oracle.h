@@ -8,6 +8,7 @@
 #ifndef SEQWAL_SIM_ORACLE_H
 #define SEQWAL_SIM_ORACLE_H
 
+#include <array>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -160,12 +161,22 @@ class Oracle final : public DiskObserver {
     Told told = Told::nothing;
   };
 
+  // Reads a header slot only where it is not what it was: every write asks.
+  class SlotReader {
+   public:
+    [[nodiscard]] const std::optional<NaiveHeader>& read(std::span<const std::byte> slot);
+
+   private:
+    std::array<std::byte, 120> seen_{};  // header and evidence
+    std::optional<NaiveHeader> header_;
+  };
+
   [[nodiscard]] std::int64_t section() const { return static_cast<std::int64_t>(capacity_) - 8192; }
   [[nodiscard]] std::uint64_t position(std::int64_t offset) const {
     return static_cast<std::uint64_t>(offset % section()) + 8192;
   }
   [[nodiscard]] std::span<const std::byte> recovered_body(std::size_t index) const;
-  [[nodiscard]] NaiveHeaders durable_headers() const;
+  [[nodiscard]] NaiveHeaders durable_headers();
   [[nodiscard]] bool check_plain_rules(NaiveMode mode);
   void check_contiguous();
   void check_header_evidence(const DiskWrite& write, const NaiveHeader& added);
@@ -227,6 +238,7 @@ class Oracle final : public DiskObserver {
   std::vector<std::uint64_t> read_errors_;   // positions where a read failed in this process
   bool stale_reads_ = false;
   std::array<bool, 2> slot_unreadable_{};  // for this process, until it writes it
+  std::array<SlotReader, 2> durable_slots_;
 };
 
 }  // namespace seqwal::sim
