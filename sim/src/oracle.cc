@@ -456,7 +456,8 @@ void Oracle::resume_refused() {
   if (!listening_) return;
   resuming_ = false;
   if (tainted_ || disk_.harmed()) return;
-  const auto reading = naive_read(disk_.visible(), NaiveMode::standard);
+  const NaiveUnreadable unreadable{.slots = slot_unreadable_};
+  const auto reading = naive_read(disk_.visible(), NaiveMode::standard, unreadable);
   if (!reading || reading->header.evidence) {
     violate(Invariant::i16_everything_resolves, "a resume was refused on a log with evidence");
   }
