@@ -116,13 +116,17 @@ CampaignReport run_campaign(const CampaignOptions& options) {
     shared.worlds = std::numeric_limits<std::uint64_t>::max();
     run_round(shared);
   }
+  const std::uint64_t most_worlds = std::max(options.cycles, kFewestWorlds);
   // How many worlds there are depends on nothing but the cycles that those before had.
-  while (options.seconds <= 0 && !shared.report.violation &&
+  while (options.seconds <= 0 && !shared.report.violation && !shared.report.barren &&
          shared.report.total.cycles < options.cycles) {
     const std::uint64_t missing = options.cycles - shared.report.total.cycles;
-    shared.worlds += (missing + kCyclesPerWorld - 1) / kCyclesPerWorld;
+    shared.worlds =
+        std::min(shared.worlds + (missing + kCyclesPerWorld - 1) / kCyclesPerWorld, most_worlds);
     shared.next.store(shared.report.worlds);
     run_round(shared);
+    shared.report.barren =
+        shared.worlds == most_worlds && shared.report.total.cycles < options.cycles;
   }
   shared.report.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   return shared.report;

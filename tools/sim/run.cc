@@ -161,6 +161,14 @@ Exit run(const RunFlags& flags) {
         Stdout out;
         write_summary(report, flags, out);
         const Exit exit = out.finish(Exit::done);
+        if (!report.violation && report.barren) {
+          diagnose("too few cycles", "seqwal-sim run",
+                   fmt::format("{} worlds had {} of {}: see with replay --seed {} --profile {} "
+                               "--trace what becomes of a log",
+                               report.worlds, report.total.cycles, flags.cycles, flags.seed,
+                               name_of(flags.profile)));
+          return static_cast<int>(Exit::failed);
+        }
         if (!report.violation) return static_cast<int>(exit);
         return static_cast<int>(tell_violation(*report.violation, {.seed = report.violating_seed,
                                                                    .profile = flags.profile,

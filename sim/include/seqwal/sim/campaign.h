@@ -16,12 +16,16 @@ namespace seqwal::sim {
 
 // Crash → recover → verify cycles of one world.
 inline constexpr std::uint64_t kCyclesPerWorld = 16;
+// So many worlds a campaign may always have.
+inline constexpr std::uint64_t kFewestWorlds = 100;
 
 struct CampaignOptions {
   Profile profile = Profile::swarm;
-  std::uint64_t seed = 1;    // of the first world; the next ones count up
-  std::uint64_t cycles = 1;  // as many worlds as it takes for so many; not all worlds have 16
-  double seconds = 0;        // or as many as there is time for, when this is not 0
+  std::uint64_t seed = 1;  // of the first world; the next ones count up
+  // As many worlds as it takes for so many; not all worlds have 16. At most a world a cycle, and
+  // kFewestWorlds.
+  std::uint64_t cycles = 1;
+  double seconds = 0;  // or as many as there is time for, when this is not 0
   unsigned threads = 1;
   // Before each world, on the thread that runs it: which seed, and how many cycles there were.
   std::function<void(unsigned thread, std::uint64_t seed, std::uint64_t cycles)> on_world = {};
@@ -33,6 +37,9 @@ struct CampaignReport {
   double seconds = 0;
   // Of all traces, in whatever order the worlds ran.
   std::uint64_t trace_hash = 0;
+  // The worlds were used up before there were as many cycles as asked for: hardly any log gets as
+  // far as a crash and the recovery after it.
+  bool barren = false;
   // The violation of the lowest seed that broke a promise.
   std::optional<Violation> violation;
   std::uint64_t violating_seed = 0;
