@@ -9,6 +9,7 @@
 #include "guard.h"
 #include "output.h"
 #include "progress.h"
+#include "seqwal/sim/coverage.h"
 
 namespace seqwal::tool {
 namespace {
@@ -24,12 +25,6 @@ struct RunFlags {
   bool no_shrink = false;
   bool json = false;
 };
-
-std::string row_name(std::size_t row) {
-  if (row == sim::kPowerCutRow) return "power-cut";
-  if (row == sim::kKillRow) return "kill";
-  return std::string(sim::kFaultTable.at(row).name);
-}
 
 double per(std::uint64_t sum, std::uint64_t count) {
   return count == 0
@@ -53,10 +48,19 @@ Json summary(const sim::CampaignReport& report, const RunFlags& flags) {
     faults[fault.name] = total.faults.at(static_cast<std::size_t>(fault.fault));
   }
   Json coverage = Json::object();
+  Json holes = Json::array();        // empty, and could be reached
+  Json impossible = Json::object();  // empty, and why
+  Json unforeseen = Json::array();   // called impossible, and reached
   for (std::size_t row = 1; row < sim::kCoverageRows; ++row) {
     for (std::size_t state = 0; state < sim::kStates; ++state) {
-      coverage[fmt::format("{}/{}", row_name(row), sim::kStateNames.at(state))] =
-          total.coverage.at(row).at(state);
+      const std::string cell =
+          fmt::format("{}/{}", sim::coverage_row_name(row), sim::kStateNames.at(state));
+      const std::uint64_t count = total.coverage.at(row).at(state);
+      const std::string_view why = sim::why_impossible(row, static_cast<sim::State>(state));
+      coverage[cell] = count;
+      if (!why.empty() && count == 0) impossible[cell] = why;
+      if (!why.empty() && count != 0) unforeseen.push_back(cell);
+      if (why.empty() && count == 0) holes.push_back(cell);
     }
   }
   const double core_seconds = report.seconds * flags.threads;
@@ -88,19 +92,26 @@ Json summary(const sim::CampaignReport& report, const RunFlags& flags) {
           {"wrapped_share", per(total.wrapped, total.crashes)},
           {"faults", faults},
           {"coverage", coverage},
+          {"coverage_holes", holes},
+          {"coverage_impossible", impossible},
+          {"coverage_unforeseen", unforeseen},
           {"violations", report.violation ? 1 : 0},
           {"violation", violation(report)},
           {"trace_hash", fmt::format("{:016x}", report.trace_hash)}};
 }
 
-// Fault × state, for people.
+// Fault × state, for people. A dash: impossible.
 std::string table(const sim::Coverage& coverage) {
   std::string text = fmt::format("{:<12}", "");
   for (const std::string_view state : sim::kStateNames) text += fmt::format("{:>11}", state);
   text += '\n';
   for (std::size_t row = 1; row < sim::kCoverageRows; ++row) {
-    text += fmt::format("{:<12}", row_name(row));
-    for (const std::uint64_t count : coverage.at(row)) text += fmt::format("{:>11}", count);
+    text += fmt::format("{:<12}", sim::coverage_row_name(row));
+    for (std::size_t state = 0; state < sim::kStates; ++state) {
+      const std::uint64_t count = coverage.at(row).at(state);
+      const bool impossible = !sim::why_impossible(row, static_cast<sim::State>(state)).empty();
+      text += fmt::format("{:>11}", count == 0 && impossible ? "-" : fmt::to_string(count));
+    }
     text += '\n';
   }
   return text;
@@ -116,7 +127,7 @@ void write_summary(const sim::CampaignReport& report, const RunFlags& flags, Std
   for (const char* field :
        {"seed", "profile", "worlds", "cycles", "cycles_per_s", "seconds", "crashes", "lives",
         "resumes", "roads", "injuries", "acked", "appends_per_cycle", "in_flight_at_crash",
-        "wrapped_share", "violations", "trace_hash"}) {
+        "wrapped_share", "coverage_holes", "coverage_unforeseen", "violations", "trace_hash"}) {
     const Json& value = json.at(field);
     out.write(fmt::format("{:<20}{}\n", field,
                           value.is_string() ? value.get<std::string>() : value.dump()));
