@@ -7,6 +7,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <expected>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -55,8 +56,8 @@ void leave(Image& image, const Write& write, std::uint32_t fate, std::uint32_t f
   }
 }
 
-// Sees the writes of a reset go by.
-class HeaderWrites final : public DiskObserver {
+// Sees the writes of a reset or a resume go by.
+class Writes final : public DiskObserver {
  public:
   void on_write_submitted(const DiskWrite& write) override {
     writes.push_back({write.position, {write.bytes.begin(), write.bytes.end()}});
@@ -128,9 +129,9 @@ class Bench {
   // The header writes of a reset of this image, and where the log starts after them.
   [[nodiscard]] std::pair<std::vector<Write>, std::int64_t> reset(const Image& image) {
     disk_.replace_contents(image);
-    HeaderWrites headers;
+    Writes headers;
     const auto device = disk_.attach();
-    auto log = Log::open(*device, scheduler_, {.blocks = 2, .slots = 16});
+    auto log = Log::open(*device, scheduler_, kLog);
     SEQWAL_CHECK(log.has_value());
     const auto report = (*log)->recover([](const RecoveredRecord&) { return true; }, kRecovery);
     SEQWAL_CHECK(report.has_value());
@@ -141,7 +142,39 @@ class Bench {
     return {std::move(headers.writes), start->value};
   }
 
+  struct Resumed {
+    std::vector<Write> writes;
+    std::vector<std::int64_t> kept;  // offsets
+  };
+  // The writes of a resume of this image, and what it keeps.
+  [[nodiscard]] std::expected<Resumed, Violation> resume(const Image& image) {
+    disk_.replace_contents(image);
+    Writes writes;
+    Resumed resumed;
+    const auto device = disk_.attach();
+    auto log = Log::open(*device, scheduler_, kLog);
+    SEQWAL_CHECK(log.has_value());
+    RecoveryOptions options = kRecovery;
+    options.mode = RecoveryMode::prefix;
+    const auto note = [&resumed](const RecoveredRecord& record) {
+      resumed.kept.push_back(record.offset.value);
+      return true;
+    };
+    const auto report = (*log)->recover(note, options);
+    SEQWAL_CHECK(report.has_value());
+    disk_.set_observer(&writes);
+    const auto end = (*log)->resume();
+    disk_.set_observer(nullptr);
+    if (!end) {
+      return std::unexpected(
+          Violation{Invariant::i16_everything_resolves, "resume: " + end.error().message()});
+    }
+    resumed.writes = std::move(writes.writes);
+    return resumed;
+  }
+
  private:
+  static constexpr LogOptions kLog{.blocks = 2, .slots = 16};
   static constexpr RecoveryOptions kRecovery{.read_ahead_bytes = 65536, .reads_in_flight = 2};
 
   static DiskOptions options(std::uint64_t size_bytes) {
@@ -236,9 +269,15 @@ class Worker {
     };
     note(bench.check(image, facts, -1), [&] { return where(""); });
     if (!shared_.options.twice) return 1;
+    return 1 + crash_in_reset(bench, image, facts, where) +
+           crash_in_resume(bench, image, facts, where);
+  }
 
+  template <typename Where>
+  std::uint64_t crash_in_reset(Bench& bench, const Image& image, const Facts& facts,
+                               const Where& where) {
     const auto [headers, start] = bench.reset(image);
-    std::uint64_t states = 1;
+    std::uint64_t states = 0;
     Image done = image;
     for (std::size_t i = 0; i < headers.size(); ++i) {
       for (std::uint32_t fate = 0; fate < kFewFates; ++fate) {
@@ -251,6 +290,37 @@ class Worker {
       leave(done, headers[i], 1, kFewFates);
     }
     return states;
+  }
+
+  // What a resume keeps is as good as acknowledged from its first write on; what it gives up is
+  // gone after its last.
+  template <typename Where>
+  std::uint64_t crash_in_resume(Bench& bench, const Image& image, Facts facts, const Where& where) {
+    const auto resumed = bench.resume(image);
+    if (!resumed) {
+      note(resumed.error(), [&] { return where("; resume"); });
+      return 0;
+    }
+    const auto is_kept = [&](const Facts::Record& record) {
+      return std::ranges::binary_search(resumed->kept, record.offset);
+    };
+    for (Facts::Record& record : facts.records) record.acknowledged |= is_kept(record);
+    std::uint64_t states = 0;
+    Image done = image;
+    for (std::size_t i = 0; i < resumed->writes.size(); ++i) {
+      // A lost one leaves what the one before left.
+      for (std::uint32_t fate = 1; fate < kFewFates; ++fate) {
+        Image again = done;
+        leave(again, resumed->writes[i], fate, kFewFates);
+        note(bench.check(again, facts, -1),
+             [&] { return where(fmt::format("; resume, write {} fate {}", i, fate)); });
+        ++states;
+      }
+      leave(done, resumed->writes[i], 1, kFewFates);
+    }
+    std::erase_if(facts.records, [&](const Facts::Record& record) { return !is_kept(record); });
+    note(bench.check(done, facts, -1), [&] { return where("; resumed"); });
+    return states + 1;
   }
 
   template <typename Where>

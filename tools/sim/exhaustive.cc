@@ -61,7 +61,8 @@ void add_exhaustive(CLI::App& app, Action& action) {
   command->add_option("--fates", flags->options.fates, "of each of them, 3 or 17 (default 17)")
       ->check(CLI::IsMember({3U, 17U}));
   command->add_option("--shapes", flags->options.shapes, "only the first so many workload shapes");
-  command->add_flag("--double", flags->options.twice, "crash again inside the reset that follows");
+  command->add_flag("--double", flags->options.twice,
+                    "crash again inside the reset and the resume that follow");
   add_threads_option(*command, flags->options.threads);
   command->add_flag("--json", flags->json, "one JSON object");
   command->footer(

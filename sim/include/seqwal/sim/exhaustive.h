@@ -8,7 +8,8 @@
 // Fates of a write, 17: lost, kept, a prefix or a suffix torn at each of the 7 sector boundaries of
 // one of its blocks, that block garbage. 3: lost, kept, torn in the middle.
 //
-// Double: after each recovery the log is reset, and crashes again in each of the two header writes.
+// Double: after each recovery the log is reset, and also resumed, and crashes again in each write
+// of that, with 3 fates. (Recovery itself writes nothing, so a crash in it changes nothing.)
 #ifndef SEQWAL_SIM_EXHAUSTIVE_H
 #define SEQWAL_SIM_EXHAUSTIVE_H
 
