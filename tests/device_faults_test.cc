@@ -324,6 +324,42 @@ TEST_F(UringFaults, WithoutARingRequestsFailAndWaitingStillWorks) {
   other.join();
 }
 
+TEST_F(UringFaults, WhatMayBeDeferredGoesWithTheWait) {
+  script_->submit_results = std::deque<int>(100, 0);
+  const std::array segment{IoSegment{buffer_.data(), buffer_.size()}};
+  IoRequest later = request(IoKind::write, 0, segment, {1, 1});
+  later.deferrable = true;
+  ASSERT_EQ(device_->submit({&later, 1}), 1U);
+  EXPECT_EQ(script_->submit_results.size(), 100U);
+  device_->wait(kNever);
+  EXPECT_EQ(script_->submit_results.size(), 99U);  // one call for both
+  std::array<IoCompletion, 2> completions;
+  while (device_->reap(completions) == 0) device_->wait(kNever);
+  EXPECT_EQ(completions[0].token, later.token);
+}
+
+TEST_F(UringFaults, WhatIsDeferredIsNotForgotten) {
+  const std::array segment{IoSegment{buffer_.data(), buffer_.size()}};
+  IoRequest later = request(IoKind::write, 0, segment);
+  later.deferrable = true;
+  const auto submissions_of = [&](auto&& call) {
+    EXPECT_EQ(device_->submit({&later, 1}), 1U);
+    script_->submit_results = std::deque<int>(100, 0);
+    call();
+    const std::size_t submissions = 100 - script_->submit_results.size();
+    std::array<IoCompletion, 1> completion;
+    while (device_->reap(completion) == 0) device_->wait(kNever);
+    return submissions;
+  };
+  EXPECT_EQ(submissions_of([&] { static_cast<void>(device_->reap({})); }), 1U);
+  EXPECT_EQ(submissions_of([&] { device_->wait(host_.now()); }), 1U);
+  EXPECT_EQ(submissions_of([&] {
+              device_->wake();
+              device_->wait(kNever);
+            }),
+            1U);
+}
+
 TEST_F(UringFaults, ARefusedSubmissionIsTriedAgain) {
   for (const int refusal : {-EAGAIN, -EBUSY, -EINTR}) {
     script_->submit_results = std::deque<int>(20, refusal);

@@ -132,8 +132,12 @@ std::optional<std::uint32_t> UringDevice::buffer_of(std::span<const iovec> vecto
 std::size_t UringDevice::submit(std::span<const IoRequest> requests) {
   attach();
   const std::size_t taken = std::min<std::size_t>(requests.size(), limits_.depth - in_flight_);
-  for (const IoRequest& request : requests.first(taken)) start(request);
-  submit_queued();
+  bool at_once = false;
+  for (const IoRequest& request : requests.first(taken)) {
+    start(request);
+    if (!request.deferrable) at_once = true;
+  }
+  if (at_once) submit_queued();
   return taken;
 }
 
@@ -169,8 +173,13 @@ void UringDevice::issue(std::uint32_t slot) {
   queued_.push_back(slot);
 }
 
-// Takes every result that is there.
 void UringDevice::collect() {
+  take_results();
+  submit_queued();
+}
+
+// Every one that is there.
+void UringDevice::take_results() {
   RingResult result;
   while (ring_ != nullptr && ring_->next(result)) {
     if (result.id == kWakeId) {
@@ -180,7 +189,6 @@ void UringDevice::collect() {
     SEQWAL_CHECK(result.id < limits_.depth);
     take_result(static_cast<std::uint32_t>(result.id), result.result);
   }
-  submit_queued();
 }
 
 void UringDevice::take_result(std::uint32_t slot, std::int64_t result) {
@@ -257,12 +265,14 @@ std::size_t UringDevice::reap(std::span<IoCompletion> completions) {
 
 void UringDevice::wait(Nanoseconds deadline) {
   attach();
-  collect();
+  take_results();
   auto expected = WakeState::awake;
   // Acquire, here and below: pairs with the release in wake(), whatever the waker did is seen.
   if (done_.empty() &&
       wake_state_.compare_exchange_strong(expected, WakeState::asleep, std::memory_order_acq_rel)) {
     sleep(deadline);
+  } else {
+    submit_queued();
   }
   wake_state_.exchange(WakeState::awake, std::memory_order_acq_rel);
 }
@@ -277,13 +287,17 @@ void UringDevice::wake() {
   }
 }
 
+// What is queued goes with the system call that waits.
 void UringDevice::sleep(Nanoseconds deadline) {
   if (ring_ == nullptr) {
     sleep_without_ring(deadline);
     return;
   }
   const Nanoseconds now = monotonic_now();
-  if (deadline <= now) return;
+  if (deadline <= now) {
+    submit_queued();
+    return;
+  }
   if (!wake_armed_) {
     ring_->queue_wake(kWakeId);
     queued_.push_back(kWakeId);

@@ -58,6 +58,7 @@ class UringDevice final : public Device {
   void start(const IoRequest& request);
   void issue(std::uint32_t slot);
   void collect();
+  void take_results();
   void take_result(std::uint32_t slot, std::int64_t result);
   void finish(std::uint32_t slot, int os_error);
   void submit_queued();

@@ -23,6 +23,7 @@ void IoTable::submit(IoRequest request, const IoPurpose& purpose) {
   pacer_.take(slot.bytes);
   slot.number = submitted_++;
   request.token = {index, slot.generation};
+  request.deferrable = defers_;
   ++in_flight_;
   SEQWAL_CHECK(device_.submit(std::span(&request, 1)) == 1);
 }

@@ -34,6 +34,9 @@ class IoTable {
   [[nodiscard]] Pacer& pacer() { return pacer_; }
   [[nodiscard]] const Pacer& pacer() const { return pacer_; }
 
+  // Whether what is submitted from now on may begin with the caller's next wait, which then costs
+  // one system call and not two.
+  void defer(bool may_defer) { defers_ = may_defer; }
   // When what is submitted from now on is submitted.
   void set_time(Nanoseconds time) { time_ = time; }
   // `request.token` is filled in here. Precondition: !full().
@@ -70,6 +73,7 @@ class IoTable {
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_;
   std::uint32_t in_flight_ = 0;
+  bool defers_ = false;
   Nanoseconds time_ = 0;
   std::uint64_t submitted_ = 0;
 };

@@ -51,11 +51,13 @@ Nanoseconds Log::Impl::poll(Nanoseconds now) {
   count_waiting();
   reap();
   // A backlog that fills a block has nothing to gain from whoever is called back now.
+  io_.defer(false);
   if (state() == State::running) writer_.submit_full();
   advance_frontier();
   watch_device();
   finish_failure();
   hand_on();
+  io_.defer(true);  // the wait comes next
   pump_trims();
   pump_watermark(now);
   pump_header();

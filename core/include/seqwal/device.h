@@ -63,6 +63,7 @@ struct IoRequest {
   bool durable = false;                 // writes only: on stable media when it completes
   DevicePosition position;              // not used by a flush
   std::span<const IoSegment> segments;  // 1..kMaxSegments for a transfer, none for a flush
+  bool deferrable = false;              // may begin as late as the next call of reap or wait
 };
 
 struct IoCompletion {
