@@ -25,9 +25,23 @@ std::unexpected<Error> cannot_read(int os_error, Offset offset) {
                                .detail = "cannot read the log: check the device"});
 }
 
-std::uint32_t chunk_size(std::uint32_t read_ahead_bytes, std::uint32_t reads, std::uint32_t most) {
-  const std::uint32_t even = read_ahead_bytes / std::max(reads, 1U);
-  return std::max(round_down_to_block(std::min(even, most)), kBlockBytes);
+// What there is to read at all.
+std::int64_t blocks_between(Offset start, Offset end) {
+  return std::max<std::int64_t>(round_up_to_block(end) - round_down_to_block(start), kBlockBytes);
+}
+
+std::uint32_t chunk_size(std::uint32_t read_ahead_bytes, std::uint32_t reads, std::uint32_t most,
+                         std::int64_t all_bytes) {
+  const std::int64_t even = std::min(read_ahead_bytes / std::max(reads, 1U), most);
+  return std::max(static_cast<std::uint32_t>(round_down_to_block(std::min(even, all_bytes))),
+                  kBlockBytes);
+}
+
+std::uint32_t chunk_count(std::uint32_t reads, std::uint32_t depth, std::int64_t all_bytes,
+                          std::uint32_t chunk_bytes) {
+  const std::int64_t all = (all_bytes + chunk_bytes - 1) / chunk_bytes;
+  return static_cast<std::uint32_t>(
+      std::min<std::int64_t>(std::min(std::max(reads, 1U), depth), all));
 }
 
 }  // namespace
@@ -37,32 +51,27 @@ Scanner::Scanner(Device& device, const Geometry& geometry, Offset start, Offset 
     : device_(device),
       geometry_(geometry),
       end_(end),
-      chunk_bytes_(
-          chunk_size(read_ahead_bytes, reads_in_flight, device.limits().max_transfer_bytes)),
+      chunk_bytes_(chunk_size(read_ahead_bytes, reads_in_flight, device.limits().max_transfer_bytes,
+                              blocks_between(start, end))),
+      buffers_(chunk_count(reads_in_flight, device.limits().depth, blocks_between(start, end),
+                           chunk_bytes_)),
+      memory_(std::size_t{buffers_} * chunk_bytes_),
       next_read_(round_down_to_block(start)),
-      bound_(end),
-      read_ahead_bytes_(read_ahead_bytes) {
-  // One more than in flight, so that the chunk in use does not hold up the reading.
-  const std::uint32_t count = std::min(std::max(reads_in_flight, 1U), device.limits().depth) + 1;
-  memory_ = AlignedBuffer(std::size_t{count} * chunk_bytes_);
-  for (std::uint32_t i = count; i-- > 0;) free_buffers_.push_back(i);
+      bound_(end) {
+  for (std::uint32_t i = buffers_; i-- > 0;) free_buffers_.push_back(i);
 }
 
-Scanner::~Scanner() {
-  for (const Chunk& chunk : chunks_) {
-    while (!chunk.done) {
-      reap();
-      if (!chunk.done) device_.wait(kNever);
-    }
-  }
-}
+Scanner::~Scanner() { settle(); }
 
 Result<std::optional<std::span<const std::byte>>> Scanner::view(Offset offset,
                                                                 std::uint32_t length_bytes) {
   const Offset end = offset + length_bytes;
   SEQWAL_CHECK(end <= end_ && geometry_.left_in_cycle(offset) >= length_bytes);
   drop_before(offset);
-  next_read_ = std::max(next_read_, round_down_to_block(offset));
+  if (next_read_ < round_down_to_block(offset)) {
+    next_read_ = round_down_to_block(offset);
+    most_chunks_ = 1;
+  }
 
   std::size_t assembled = 0;
   bool readable = true;
@@ -71,6 +80,7 @@ Result<std::optional<std::span<const std::byte>>> Scanner::view(Offset offset,
     Chunk& chunk = chunks_.front();
     SEQWAL_CHECK(chunk.begin <= at && at < chunk.end);
     if (auto done = await(chunk); !done) return std::unexpected(done.error());
+    chunk.used = true;
 
     const Offset upto = std::min(end, chunk.end);
     readable = readable && std::ranges::none_of(chunk.bad_blocks, [&](Offset bad) {
@@ -96,24 +106,19 @@ Result<std::optional<std::span<const std::byte>>> Scanner::view(Offset offset,
 // is waited for all the same: its buffer belongs to the device.
 void Scanner::drop_before(Offset offset) {
   while (!chunks_.empty() && chunks_.front().end <= offset) {
-    while (!chunks_.front().done) {
-      reap();
-      if (!chunks_.front().done) device_.wait(kNever);
-    }
-    free_buffers_.push_back(chunks_.front().buffer);
+    const Chunk& chunk = chunks_.front();
+    wait_for(chunk);
+    most_chunks_ = chunk.used ? std::min(most_chunks_ + 1, buffers_) : 1;
+    free_buffers_.push_back(chunk.buffer);
     chunks_.pop_front();
   }
 }
 
 // Keeps reads in flight: up to `needed` in any case, beyond it as far as read-ahead may go.
 void Scanner::issue_until(Offset needed) {
-  // Whole chunks: the last one does not begin where it would end too far ahead.
-  const std::int64_t furthest_begin = std::int64_t{read_ahead_bytes_} - chunk_bytes_ + kBlockBytes;
-  const Offset ahead =
-      std::min(bound_, saturating_add(round_down_to_block(needed), furthest_begin));
-  const Offset target = std::min(std::max(needed, ahead), end_);
-  while (next_read_ < target && !free_buffers_.empty()) {
-    if (!issue_one(std::max(bound_, needed))) break;
+  const Offset limit = std::max(bound_, needed);
+  while (next_read_ < std::min(limit, end_) && chunks_.size() < most_chunks_) {
+    if (!issue_one(limit)) break;
   }
 }
 
@@ -144,10 +149,7 @@ bool Scanner::issue_one(Offset limit) {
 }
 
 Result<void> Scanner::await(Chunk& chunk) {
-  while (!chunk.done) {
-    reap();
-    if (!chunk.done) device_.wait(kNever);
-  }
+  wait_for(chunk);
   if (chunk.os_error == 0) return {};
   if (!is_medium_error(chunk.os_error)) return cannot_read(chunk.os_error, chunk.begin);
   return salvage(chunk);
@@ -224,11 +226,13 @@ Result<void> Scanner::read_aside(Offset begin, std::span<std::byte> into,
 
 // Blocking reads must not meet completions of others.
 void Scanner::settle() {
-  for (const Chunk& chunk : chunks_) {
-    while (!chunk.done) {
-      reap();
-      if (!chunk.done) device_.wait(kNever);
-    }
+  for (const Chunk& chunk : chunks_) wait_for(chunk);
+}
+
+void Scanner::wait_for(const Chunk& chunk) {
+  while (!chunk.done) {
+    reap();
+    if (!chunk.done) device_.wait(kNever);
   }
 }
 

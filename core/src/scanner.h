@@ -1,8 +1,12 @@
 // Scanner: bytes of the record section, by logical offset, strictly forward, with read-ahead.
 //
-// Reads are issued ahead of the position asked for and complete in any order. Nothing is read
-// twice, nothing beyond the bounds is read ahead, and blocks that the device cannot read are
-// reported instead of ending the scan.
+// Reads are issued ahead of the position asked for and complete in any order, while whoever asked
+// works on what was read before. Nothing is read twice, nothing beyond the bounds is read ahead,
+// and blocks that the device cannot read are reported instead of ending the scan.
+//
+// Read-ahead begins with one request, and grows by one with each that was of use; a jump over what
+// was read ahead begins anew (as TCP starts). So what is read in vain before a jump is at most what
+// was of use since the last one, and one request.
 #ifndef SEQWAL_SCANNER_H
 #define SEQWAL_SCANNER_H
 
@@ -22,7 +26,9 @@ namespace seqwal {
 
 class Scanner {
  public:
-  // `start` need not be aligned. Nothing at or beyond `end` is ever read.
+  // `start` need not be aligned. Nothing at or beyond `end` is ever read. At most `reads_in_flight`
+  // requests, together at most `read_ahead_bytes` unless those are less than a block each: so much
+  // memory is allocated, and no more than there is to read.
   Scanner(Device& device, const Geometry& geometry, Offset start, Offset end,
           std::uint32_t read_ahead_bytes, std::uint32_t reads_in_flight);
   // Waits for what is in flight.
@@ -58,6 +64,7 @@ class Scanner {
     std::uint32_t buffer = 0;
     std::uint32_t generation = 0;
     bool done = false;
+    bool used = false;  // some of it was asked for
     int os_error = 0;
     std::vector<Offset> bad_blocks;
   };
@@ -65,6 +72,7 @@ class Scanner {
   void drop_before(Offset offset);
   void issue_until(Offset needed);
   [[nodiscard]] bool issue_one(Offset limit);
+  void wait_for(const Chunk& chunk);
   [[nodiscard]] Result<void> await(Chunk& chunk);
   [[nodiscard]] Result<void> salvage(Chunk& chunk);
   [[nodiscard]] const Chunk* held(Offset block) const;
@@ -79,12 +87,13 @@ class Scanner {
   const Geometry geometry_;
   const Offset end_;
   const std::uint32_t chunk_bytes_;
+  const std::uint32_t buffers_;  // of a chunk each
   AlignedBuffer memory_;
   std::vector<std::uint32_t> free_buffers_;
   std::deque<Chunk> chunks_;  // in offset order; the front holds the lowest offset still of use
   Offset next_read_;
   Offset bound_;
-  const std::int64_t read_ahead_bytes_;
+  std::uint32_t most_chunks_ = 1;  // at a time; up to one for each buffer
   std::uint32_t generation_ = 0;
   std::vector<std::byte> assembled_;  // a range that spans chunks
   std::uint64_t read_bytes_ = 0;

@@ -308,15 +308,16 @@ void check_reads(const sim::NaiveHeader& header, const RecoveryReport& report,
                      kHeaderAreaBytes + most));
 }
 
-// read_ahead_bytes and one request more; while reading, one body (as it grows in memory, what it
-// outgrew is still there).
+// read_ahead_bytes, and no more than there is to read; while reading, one body (as it grows in
+// memory, what it outgrew is still there).
 void check_memory(const HostileImage& image, const sim::NaiveHeader& header,
                   const RecoveryOptions& options, std::size_t before) {
   const std::uint64_t section = header.capacity - kHeaderAreaBytes;
   const std::uint64_t reads = std::max(options.reads_in_flight, 1U);
   const std::uint64_t ahead =
-      std::max<std::uint64_t>(options.read_ahead_bytes, reads * kBlockBytes);
-  const std::uint64_t most = ahead + ahead / reads + 3 * section + kSmallChange;
+      std::min(std::max<std::uint64_t>(options.read_ahead_bytes, reads * kBlockBytes),
+               section + kBlockBytes);
+  const std::uint64_t most = ahead + 3 * section + kSmallChange;
   const std::uint64_t peak = peak_allocated_bytes() - before;
   demand(peak <= most, fmt::format("recovery of {} bytes takes {} bytes of memory, allowed are {}",
                                    image.bytes.size(), peak, most));

@@ -38,10 +38,11 @@ enum class RecoveryMode : std::uint8_t {
 
 struct RecoveryOptions {
   RecoveryMode mode = RecoveryMode::standard;
-  // How far to read ahead: never more than a window and 4 MiB further than the rules need. Cut into
-  // this many requests; open allocates memory for one more.
-  std::uint32_t read_ahead_bytes = 4U << 20U;
-  std::uint32_t reads_in_flight = 4;
+  // How far to read ahead at most: never more than a window and 4 MiB further than the rules need.
+  // Cut into this many requests, which are in flight while the caller has the records of another
+  // one; as many as the device has room for, and one for each that was read to begin with.
+  std::uint32_t read_ahead_bytes = 8U << 20U;
+  std::uint32_t reads_in_flight = 8;
   // Deliver what is left behind damage too. Else nothing behind it is delivered, and next() ends
   // with `damaged` once the report is complete.
   bool salvage = false;
@@ -116,7 +117,8 @@ class Recovery {
  public:
   // Flushes the device once (what a dying writer left in flight is settled then), reads the
   // headers. Neither device nor host nor sink is owned; all must outlive the Recovery.
-  // Cost: read_ahead_bytes of memory; while reading, one body more.
+  // Cost: read_ahead_bytes of memory, and no more than there is to read; while reading, one body
+  // more, and the 256 KiB in which evidence is looked for.
   [[nodiscard]] static Result<std::unique_ptr<Recovery>> open(Device& device, Host& host,
                                                               const RecoveryOptions& options,
                                                               EventSink* events = nullptr);
