@@ -11,8 +11,6 @@
 #include "seqwal/geometry.h"
 #include "seqwal/log.h"
 #include "tests/support/log_world.h"
-#include "tests/support/manual_host.h"
-#include "tests/support/memory_device.h"
 #include "tests/support/naive_log.h"
 
 namespace seqwal {
@@ -20,8 +18,7 @@ namespace {
 
 using testing_support::LogWorld;
 using testing_support::LogWorldOptions;
-using testing_support::ManualHost;
-using testing_support::MemoryDevice;
+using testing_support::read_image;
 using testing_support::recover_image;
 using Image = std::vector<std::byte>;
 
@@ -32,18 +29,6 @@ bool ignore(const RecoveredRecord&) { return true; }
 
 std::size_t position(std::int64_t offset) {
   return Geometry(kCapacity).position(Offset{offset}).value;
-}
-
-Result<RecoveryReport> read(const Image& image) {
-  MemoryDevice device(image);
-  ManualHost host;
-  auto recovery = Recovery::open(device, host, {});
-  if (!recovery) return std::unexpected(recovery.error());
-  while (true) {
-    const auto record = (*recovery)->next();
-    if (!record) return std::unexpected(record.error());
-    if (!*record) return (*recovery)->report();
-  }
 }
 
 class Adopt : public testing::TestWithParam<int> {
@@ -102,7 +87,7 @@ class Adopt : public testing::TestWithParam<int> {
     for (const auto& record : kept) {
       Image rotten = after;
       rotten[position(record.offset.value) + kRecordHeaderBytes] ^= std::byte{1};
-      EXPECT_EQ(read(rotten).error().code, ErrorCode::damaged) << record.offset.value;
+      EXPECT_EQ(read_image(rotten).error().code, ErrorCode::damaged) << record.offset.value;
     }
   }
   void expect_refused(const Image& image) const {

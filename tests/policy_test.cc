@@ -15,7 +15,6 @@ namespace {
 using testing_support::CompletionOrder;
 using testing_support::LogWorld;
 using testing_support::LogWorldOptions;
-using testing_support::MemoryDevice;
 
 constexpr Nanoseconds kMicrosecond = 1'000;
 constexpr Nanoseconds kMillisecond = 1'000'000;
@@ -231,6 +230,15 @@ LogWorldOptions paced(std::uint64_t iops, std::uint64_t bytes_per_second = 0) {
   return options;
 }
 
+// How long the log waits for the pacer; it runs again then.
+Nanoseconds run_when_paced(LogWorld& world) {
+  const Nanoseconds now = world.host.now();
+  const Nanoseconds next = world.log().poll(now);
+  world.host.set(next);
+  world.run();
+  return next - now;
+}
+
 TEST(LogPolicy, WhatWaitsForThePacerKeepsMerging) {
   LogWorld world(paced(1'000));
   world.append(10);
@@ -242,11 +250,9 @@ TEST(LogPolicy, WhatWaitsForThePacerKeepsMerging) {
     world.run();
   }
   EXPECT_EQ(world.device().counts().writes, writes);
-  const Nanoseconds next = world.log().poll(world.host.now());
-  EXPECT_GT(next, world.host.now());
-  EXPECT_LE(next, world.host.now() + kMillisecond * 11 / 10);
-  world.host.set(next);
-  world.run();
+  const Nanoseconds waited = run_when_paced(world);
+  EXPECT_GT(waited, 0);
+  EXPECT_LE(waited, kMillisecond * 11 / 10);
   EXPECT_EQ(world.device().counts().writes, writes + 1);
   EXPECT_EQ(world.acked().size(), 21U);
 }
@@ -281,19 +287,28 @@ TEST(LogPolicy, BytesAreCountedToo) {
   world.append(10);
   world.run();
   EXPECT_EQ(world.acked().size(), 1U);
-  const Nanoseconds next = world.log().poll(world.host.now());
-  EXPECT_GE(next - world.host.now(), 90 * kMillisecond);
-  world.host.set(next);
-  world.run();
+  EXPECT_GE(run_when_paced(world), 90 * kMillisecond);
   EXPECT_EQ(world.acked().size(), 2U);
 }
 
+LogWorldOptions at_depth(std::uint32_t depth, std::uint64_t capacity_bytes = 64 << 10) {
+  LogWorldOptions options;
+  options.capacity_bytes = capacity_bytes;
+  options.log.depth = depth;
+  return options;
+}
+
+// Nothing completes before the test says so.
+class HeldWorld : public LogWorld {
+ public:
+  explicit HeldWorld(const LogWorldOptions& options) : LogWorld(options) {
+    device().set_order(CompletionOrder::held);
+  }
+};
+
 // Four writes in flight, each of them a client's, come back one after the other.
 TEST(LogPolicy, ABlockWriteWaitsForTheClientsThatWereCalledBack) {
-  LogWorldOptions options;
-  options.log.depth = 1;
-  LogWorld world(options);
-  world.device().set_order(CompletionOrder::held);
+  HeldWorld world(at_depth(1));
   const auto complete = [&] {
     world.host.advance(kMillisecond);
     world.device().complete_all();
@@ -318,16 +333,10 @@ TEST(LogPolicy, ABlockWriteWaitsForTheClientsThatWereCalledBack) {
   world.host.advance(60 * kMicrosecond);
   world.poll();
   EXPECT_EQ(world.device().pending().size(), 1U);
-  world.device().set_order(CompletionOrder::in_order);
-  world.device().complete_all();
 }
 
 TEST(LogPolicy, ABacklogThatFillsABlockIsSubmittedBeforeCallbacksRun) {
-  LogWorldOptions options;
-  options.capacity_bytes = 4 << 20;
-  options.log.depth = 1;
-  LogWorld world(options);
-  world.device().set_order(CompletionOrder::held);
+  HeldWorld world(at_depth(1, 4 << 20));
   std::size_t in_flight = 0;
   ASSERT_TRUE(world.log().append(testing_support::make_body(1, 10), [&](const AppendResult&) {
     in_flight = world.device().pending().size();
@@ -337,16 +346,10 @@ TEST(LogPolicy, ABacklogThatFillsABlockIsSubmittedBeforeCallbacksRun) {
   world.device().complete_all();
   world.poll();
   EXPECT_EQ(in_flight, 1U);
-  world.device().set_order(CompletionOrder::in_order);
-  world.device().complete_all();
 }
 
 TEST(LogPolicy, TrimsShareAHeaderWriteWhileBlockWritesGoOut) {
-  LogWorldOptions options;
-  options.capacity_bytes = 16 << 20;
-  options.log.depth = 1;
-  LogWorld world(options);
-  world.device().set_order(CompletionOrder::held);
+  HeldWorld world(at_depth(1, 16 << 20));
   std::uint64_t headers = 0;
   std::uint64_t blocks = 0;
   world.append(10);
@@ -366,17 +369,13 @@ TEST(LogPolicy, TrimsShareAHeaderWriteWhileBlockWritesGoOut) {
   }
   EXPECT_GE(headers, 4U);
   EXPECT_LE(headers, blocks / 16);
-  world.device().set_order(CompletionOrder::in_order);
-  world.device().complete_all();
 }
 
 TEST(LogPolicy, WhereAFlushMakesDurableItCoversAWave) {
-  LogWorldOptions options;
+  LogWorldOptions options = at_depth(3);
   options.limits.volatile_cache = true;
   options.limits.durable_write = DurableWrite::flush;
-  options.log.depth = 3;
-  LogWorld world(options);
-  world.device().set_order(CompletionOrder::held);
+  HeldWorld world(options);
   for (int i = 0; i < 3; ++i) {
     world.append(10);
     world.poll();
@@ -393,8 +392,6 @@ TEST(LogPolicy, WhereAFlushMakesDurableItCoversAWave) {
   world.device().complete_all();
   world.poll();
   EXPECT_EQ(world.acked().size(), 3U);
-  world.device().set_order(CompletionOrder::in_order);
-  world.device().complete_all();
 }
 
 }  // namespace

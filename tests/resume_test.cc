@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <initializer_list>
 #include <memory>
 #include <vector>
 
@@ -20,6 +21,7 @@ using testing_support::LogWorld;
 using testing_support::LogWorldOptions;
 using testing_support::ManualHost;
 using testing_support::MemoryDevice;
+using testing_support::read_image;
 using testing_support::recover_image;
 using testing_support::Recovered;
 using Image = std::vector<std::byte>;
@@ -27,19 +29,6 @@ using Image = std::vector<std::byte>;
 bool ignore(const RecoveredRecord&) { return true; }
 
 std::size_t position(Offset offset) { return Geometry(65536).position(offset).value; }
-
-// What recovery says of an image that it may refuse.
-Result<RecoveryReport> read(const Image& image, const RecoveryOptions& options = {}) {
-  MemoryDevice device(image);
-  ManualHost host;
-  auto recovery = Recovery::open(device, host, options);
-  if (!recovery) return std::unexpected(recovery.error());
-  while (true) {
-    const auto record = (*recovery)->next();
-    if (!record) return std::unexpected(record.error());
-    if (!*record) return (*recovery)->report();
-  }
-}
 
 class Resume : public testing::TestWithParam<FormatVersion> {
  protected:
@@ -56,14 +45,30 @@ class Resume : public testing::TestWithParam<FormatVersion> {
     EXPECT_TRUE(end.has_value()) << end.error().message();
     return world;
   }
+  // One block write of records of these lengths; where the first one begins.
+  static Offset write(LogWorld& world, std::initializer_list<std::size_t> lengths) {
+    Offset first = kNoOffset;
+    for (const std::size_t length : lengths) {
+      const Offset offset = world.append(length);
+      if (first == kNoOffset) first = offset;
+    }
+    world.run();
+    return first;
+  }
+  // The medium brings back a block of `old`: the image was sound, and is damaged now.
+  static void expect_damaged_by(const Image& old, Offset block, Image image) {
+    EXPECT_TRUE(read_image(image).has_value());
+    const auto at = static_cast<std::ptrdiff_t>(position(block));
+    std::copy_n(old.begin() + at, kBlockBytes, image.begin() + at);
+    EXPECT_EQ(read_image(image).error().code, ErrorCode::damaged);
+  }
 };
 
 INSTANTIATE_TEST_SUITE_P(Versions, Resume, testing::Values(FormatVersion::v0, FormatVersion::v1));
 
 TEST_P(Resume, KeepsWhatIsThereAndAppendsBehindIt) {
   LogWorld first(options());
-  first.append(100);
-  first.run();
+  write(first, {100});
   first.append(5000);
   first.close();
   const auto kept = recover_image(first.device().image());
@@ -83,10 +88,7 @@ TEST_P(Resume, KeepsWhatIsThereAndAppendsBehindIt) {
 TEST_P(Resume, WhatLayBehindAHoleNeverComesBack) {
   LogWorld first(options());
   std::vector<Offset> offsets;
-  for (int i = 0; i < 3; ++i) {
-    offsets.push_back(first.append(100));
-    first.run();
-  }
+  for (int i = 0; i < 3; ++i) offsets.push_back(write(first, {100}));
   Image image = first.device().image();
   first.kill();
   std::fill_n(image.begin() + static_cast<std::ptrdiff_t>(position(offsets[1])), 4096,
@@ -119,8 +121,7 @@ TEST_P(Resume, NeedsThePrefixOfAnUndamagedLog) {
 // AutoMQ's writer has rewritten the headers since.
 TEST_P(Resume, ALogWhoseHeadersLostTheirEvidenceGetsItBack) {
   LogWorld first(options());
-  first.append(100);
-  first.run();
+  write(first, {100});
   first.append(5000);
   first.close();
   Image image = first.device().image();
@@ -133,7 +134,7 @@ TEST_P(Resume, ALogWhoseHeadersLostTheirEvidenceGetsItBack) {
   second->close();
   const Image after = second->device().image();
   EXPECT_EQ(recover_image(after), kept);
-  const auto report = read(after);
+  const auto report = read_image(after);
   ASSERT_TRUE(report.has_value());
   EXPECT_TRUE(report->evidence.has_value());
   EXPECT_GE(report->watermark, report->end);
@@ -143,10 +144,8 @@ TEST_P(Resume, ALogWhoseHeadersLostTheirEvidenceGetsItBack) {
 // what its evidence says is not known to anybody, and the other slot counts.
 TEST_P(Resume, EvidenceInAHeaderSlotThatCannotBeReadCountsForNothing) {
   LogWorld first(options());
-  first.append(100);
-  first.run();
-  const Offset last = first.append(100);
-  first.run();
+  write(first, {100});
+  const Offset last = write(first, {100});
   Image image = first.device().image();
   first.kill();
   image[position(last) + 50] ^= std::byte{1};
@@ -155,7 +154,7 @@ TEST_P(Resume, EvidenceInAHeaderSlotThatCannotBeReadCountsForNothing) {
   newer.header.stamp += 2;
   newer.evidence->watermark = last + 1;
   encode_wal_header(newer.header, slot, newer.evidence);
-  EXPECT_EQ(read(image).error().code, ErrorCode::damaged);
+  EXPECT_EQ(read_image(image).error().code, ErrorCode::damaged);
 
   MemoryDevice device(image);
   device.add_fault({.kind = IoKind::read, .nth = 2, .os_error = EIO});
@@ -167,57 +166,40 @@ TEST_P(Resume, EvidenceInAHeaderSlotThatCannotBeReadCountsForNothing) {
   EXPECT_TRUE((*recovery)->report().damage.empty());
 }
 
-void copy_block(const Image& from, Image& to, Offset offset) {
-  const auto at = static_cast<std::ptrdiff_t>(position(offset));
-  std::copy_n(from.begin() + at, kBlockBytes, to.begin() + at);
-}
-
 // The medium brings back a block write that a resume has cut off: it is sound, and shorter than the
 // one that took its place.
 TEST_P(Resume, AShorterBlockWriteOfAnOlderTimelineIsDamage) {
   LogWorld first(options());
-  first.append(100);
-  first.run();
+  write(first, {100});
   const Image kept = first.device().image();
-  const Offset cut = first.append(100);
-  first.run();
+  const Offset cut = write(first, {100});
   const Image old = first.device().image();
   first.kill();
   const auto second = resumed(kept);
-  EXPECT_EQ(second->append(100), cut);
-  second->append(200);
-  second->run();
+  EXPECT_EQ(write(*second, {100, 200}), cut);
   second->append(100);
   second->close();
-  Image image = second->device().image();
-  EXPECT_TRUE(read(image).has_value());
-  copy_block(old, image, cut);
-  EXPECT_EQ(read(image).error().code, ErrorCode::damaged);
+  expect_damaged_by(old, cut, second->device().image());
 }
 
 // The same behind a block write of the newer timeline, and only block writes further on say that
 // something was durable there.
 TEST_P(Resume, AnOldBlockWriteBelowTheWatermarkIsNoOrphan) {
   LogWorld first(options());
-  first.append(100);
-  first.run();
+  write(first, {100});
   const Image kept = first.device().image();
-  first.append(100);
-  first.run();
-  const Offset cut = first.append(100);
-  first.run();
+  write(first, {100});
+  const Offset cut = write(first, {100});
   const Image old = first.device().image();
   first.kill();
   const auto second = resumed(kept);
-  for (const std::size_t length : {100U, 200U, 100U, 100U}) {
-    second->append(length);
-    second->run();
-  }
-  Image image = second->device().image();
+  write(*second, {100});
+  EXPECT_EQ(write(*second, {200}), cut);
+  write(*second, {100});
+  write(*second, {100});
+  const Image image = second->device().image();
   second->kill();
-  EXPECT_TRUE(read(image).has_value());
-  copy_block(old, image, cut);
-  EXPECT_EQ(read(image).error().code, ErrorCode::damaged);
+  expect_damaged_by(old, cut, image);
 }
 
 // The same, and where records stand now there was a jump to the next cycle.
@@ -227,36 +209,29 @@ TEST_P(Resume, AJumpOfAnOlderTimelineIsDamage) {
     const Geometry geometry(65536);
     Offset end = first.start();
     while (geometry.left_in_cycle(end) > 4096) {
-      end = round_up_to_block(first.append(4000) + 4024);
-      first.run();
+      end = round_up_to_block(write(first, {4000}) + 4024);
     }
     const Image kept = first.device().image();
-    first.append(5000);
-    first.run();
+    write(first, {5000});
     const Image old = first.device().image();
     first.kill();
     const auto second = resumed(kept);
-    EXPECT_EQ(second->append(100), end);
-    second->run();
+    EXPECT_EQ(write(*second, {100}), end);
     if (goes_on) second->append(5000);
     second->close();
-    Image image = second->device().image();
-    EXPECT_TRUE(read(image).has_value());
-    copy_block(old, image, end);
-    EXPECT_EQ(read(image).error().code, ErrorCode::damaged);
+    expect_damaged_by(old, end, second->device().image());
   }
 }
 
 TEST_P(Resume, RotInTheLastRecordOfAClosedLogIsDamage) {
   LogWorld first(options());
-  first.append(100);
-  first.run();
+  write(first, {100});
   const Offset last = first.append(100);
   first.close();
   Image image = first.device().image();
   image[position(last) + 50] ^= std::byte{1};
-  EXPECT_EQ(read(image).error().code, ErrorCode::damaged);
-  const auto salvaged = read(image, {.salvage = true});
+  EXPECT_EQ(read_image(image).error().code, ErrorCode::damaged);
+  const auto salvaged = read_image(image, {.salvage = true});
   ASSERT_TRUE(salvaged.has_value());
   EXPECT_EQ(salvaged->records, 1U);
   ASSERT_EQ(salvaged->damage.size(), 1U);
@@ -265,14 +240,12 @@ TEST_P(Resume, RotInTheLastRecordOfAClosedLogIsDamage) {
 
 TEST_P(Resume, ATornLastRecordOfALogThatDiedIsItsEnd) {
   LogWorld first(options());
-  first.append(100);
-  first.run();
-  const Offset last = first.append(100);
-  first.run();
+  write(first, {100});
+  const Offset last = write(first, {100});
   Image image = first.device().image();
   first.kill();
   image[position(last) + 50] ^= std::byte{1};
-  const auto report = read(image, {.mode = RecoveryMode::prefix});
+  const auto report = read_image(image, {.mode = RecoveryMode::prefix});
   ASSERT_TRUE(report.has_value());
   EXPECT_EQ(report->records, 1U);
   EXPECT_TRUE(report->damage.empty());
@@ -280,8 +253,7 @@ TEST_P(Resume, ATornLastRecordOfALogThatDiedIsItsEnd) {
 
 TEST_P(Resume, AnIdleSecondPutsTheWatermarkIntoTheHeader) {
   LogWorld first(options());
-  const Offset last = first.append(100);
-  first.run();
+  const Offset last = write(first, {100});
   first.host.advance(1'000'000'000);
   first.run();
   first.host.advance(1'000'000'000);
@@ -289,7 +261,7 @@ TEST_P(Resume, AnIdleSecondPutsTheWatermarkIntoTheHeader) {
   Image image = first.device().image();
   first.kill();
   image[position(last) + 50] ^= std::byte{1};
-  EXPECT_EQ(read(image).error().code, ErrorCode::damaged);
+  EXPECT_EQ(read_image(image).error().code, ErrorCode::damaged);
 }
 
 }  // namespace

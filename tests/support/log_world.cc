@@ -154,4 +154,17 @@ std::vector<Recovered> recover_image(const std::vector<std::byte>& image, Recove
   return records;
 }
 
+Result<RecoveryReport> read_image(const std::vector<std::byte>& image,
+                                  const RecoveryOptions& options) {
+  MemoryDevice device(image);
+  ManualHost host;
+  auto recovery = Recovery::open(device, host, options);
+  if (!recovery) return std::unexpected(recovery.error());
+  while (true) {
+    const auto record = (*recovery)->next();
+    if (!record) return std::unexpected(record.error());
+    if (!*record) return (*recovery)->report();
+  }
+}
+
 }  // namespace seqwal::testing_support

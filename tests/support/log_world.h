@@ -107,6 +107,9 @@ class LogWorld {
 [[nodiscard]] std::vector<Recovered> recover_image(const std::vector<std::byte>& image,
                                                    RecoveryMode mode = RecoveryMode::standard,
                                                    bool salvage = false);
+// What recovery says of an image that it may refuse.
+[[nodiscard]] Result<RecoveryReport> read_image(const std::vector<std::byte>& image,
+                                                const RecoveryOptions& options = {});
 
 }  // namespace seqwal::testing_support
 
