@@ -6,14 +6,12 @@
 // each step durable before the next:
 //
 //   1. What lies between the watermark and the tail is written again: a cache whose flush failed
-//   may
-//      show it and have forgotten that it is not on the media. Some of it may be acknowledged, so
-//      each write is one that the device never tears.
+//      may show it and have forgotten that it is not on the media. Some of it may be acknowledged,
+//      so each write is one that the device never tears.
 //   2. The last jump that the prefix crosses is vouched for in its gap: the block write that did so
 //      may be among what is cut off.
 //   3. Where the last block write is torn, or one before it whose fill the next one vouches for,
-//   its
-//      fill is written: zeroes, and evidence where it has room.
+//      its fill is written: zeroes, and evidence where it has room.
 //   4. Every block up to a window behind the tail (no block write in flight reached further) that
 //      begins with a record header, carries evidence or cannot be read is zeroed; behind a volatile
 //      cache every block, for the same reason as in 1.

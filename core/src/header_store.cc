@@ -126,14 +126,6 @@ Offset HeaderStore::durable_trim() const {
   return trim;
 }
 
-std::int64_t HeaderStore::greatest_window() const {
-  std::int64_t window = 0;
-  for (const HeaderSlot& slot : state_.slots) {
-    if (slot.state == SlotState::valid) window = std::max(window, slot.header.window_bytes);
-  }
-  return std::min(window, Geometry(state_.header().capacity_bytes).section_bytes());
-}
-
 std::int64_t HeaderStore::durable_window() const {
   std::int64_t window = kMaxOffset.value;
   for (const HeaderSlot& slot : state_.slots) {

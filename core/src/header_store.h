@@ -90,8 +90,6 @@ class HeaderStore {
   // The first offset that recovery still needs; none before both slots were written.
   [[nodiscard]] Offset durable_keep() const { return std::min(keeps_[0], keeps_[1]); }
   [[nodiscard]] std::int64_t durable_window() const;
-  // The longest window that a writer before may have used: of what was found.
-  [[nodiscard]] std::int64_t greatest_window() const;
   [[nodiscard]] const HeaderState& state() const { return state_; }
 
  private:

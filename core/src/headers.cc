@@ -4,6 +4,7 @@
 
 #include "aligned_buffer.h"
 #include "device_check.h"
+#include "seqwal/geometry.h"
 #include "seqwal/recovery.h"
 #include "sync_io.h"
 
@@ -50,6 +51,14 @@ std::optional<HeaderEvidence> HeaderState::evidence() const {
         std::max(evidence->lineage.incarnation, other.evidence->lineage.incarnation);
   }
   return evidence;
+}
+
+std::int64_t HeaderState::greatest_window() const {
+  std::int64_t window = 0;
+  for (const HeaderSlot& slot : slots) {
+    if (slot.state == SlotState::valid) window = std::max(window, slot.header.window_bytes);
+  }
+  return std::min(window, Geometry(header().capacity_bytes).section_bytes());
 }
 
 Result<HeaderState> read_headers(Device& device, Host& /*host*/) {

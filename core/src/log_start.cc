@@ -95,7 +95,7 @@ Result<Offset> Log::Impl::resume(const ResumeOptions& options) {
                     .watermark = watermark_,
                     .version = header.version,
                     .trim = header.trim,
-                    .window_bytes = headers_.greatest_window(),
+                    .window_bytes = headers_.state().greatest_window(),
                     .space_end = geometry_.space_end(keep),
                     .had_evidence = had_evidence,
                     .flushes = options_.durability != Durability::none};

@@ -7,14 +7,6 @@ namespace {
 
 constexpr std::int64_t kPieceBytes = kSoftLimitBytes;
 
-std::int64_t greater_window(const HeaderState& headers, const Geometry& geometry) {
-  std::int64_t window = 0;
-  for (const HeaderSlot& slot : headers.slots) {
-    if (slot.state == SlotState::valid) window = std::max(window, slot.header.window_bytes);
-  }
-  return std::min(window, geometry.section_bytes());
-}
-
 }  // namespace
 
 Witness::Witness(Scanner& scanner, const Geometry& geometry, const HeaderState& headers, Offset end)
@@ -22,7 +14,7 @@ Witness::Witness(Scanner& scanner, const Geometry& geometry, const HeaderState& 
       geometry_(geometry),
       header_(headers.evidence()),
       end_(end),
-      window_bytes_(greater_window(headers, geometry)) {
+      window_bytes_(headers.greatest_window()) {
   if (header_) watermark_ = durable_end_ = header_->watermark;
 }
 

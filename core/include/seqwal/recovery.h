@@ -57,6 +57,8 @@ struct HeaderState {
   // That of the slot that counts, with what the other one of the same log knows better: the greater
   // watermark and incarnation. Nothing: the log was last written by somebody who leaves none.
   [[nodiscard]] std::optional<HeaderEvidence> evidence() const;
+  // The longest window, in bytes, that a writer may have used; at most a whole section.
+  [[nodiscard]] std::int64_t greatest_window() const;
 };
 
 // Reads both slots and judges them. One valid slot is enough. Errors: not_a_log, headers_damaged,
