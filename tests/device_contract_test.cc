@@ -22,6 +22,7 @@
 #include "seqwal/backends/posix_host.h"
 #include "seqwal/device.h"
 #include "tests/support/device_subjects.h"
+#include "tests/support/skip.h"
 
 namespace seqwal::testing_support {
 namespace {
@@ -44,7 +45,7 @@ class DeviceContract : public testing::TestWithParam<Implementation> {
     Memory::free = arena_->span();
     const std::array regions{arena_->span()};
     if (const int os_error = device_->use_memory(regions); os_error != 0) {
-      GTEST_SKIP() << "memory refused: " << std::strerror(os_error);
+      GTEST_SKIP() << no_locked_memory(os_error);
     }
   }
   void TearDown() override {

@@ -25,6 +25,7 @@
 #include "seqwal/transfer.h"
 #include "tests/support/child.h"
 #include "tests/support/faulty_io.h"
+#include "tests/support/skip.h"
 #include "tests/support/temp.h"
 
 namespace seqwal::testing_support {
@@ -71,7 +72,7 @@ class DeviceFaults : public testing::TestWithParam<bool> {
     if (GetParam()) {
       script_->plan = counted;
       auto opened = UringDevice::open(file->file, file->limits, faulty_rings(script_));
-      if (!opened) GTEST_SKIP() << opened.error().message();
+      if (!opened) GTEST_SKIP() << no_ring(opened.error());
       device_ = std::move(opened->device);
     } else {
       io_ = std::make_unique<FaultyIo>(counted);
@@ -259,7 +260,7 @@ class UringFaults : public testing::Test {
     auto file = open_raw(path);
     ASSERT_TRUE(file) << file.error().message();
     auto opened = UringDevice::open(file->file, file->limits, faulty_rings(script_));
-    if (!opened) GTEST_SKIP() << opened.error().message();
+    if (!opened) GTEST_SKIP() << no_ring(opened.error());
     device_ = std::move(opened->device);
   }
   int write(std::uint64_t position) {

@@ -5,22 +5,33 @@
 
 #include <array>
 #include <cstdint>
-#include <cstring>
 #include <fstream>
 #include <optional>
 #include <span>
 #include <string>
 
 #include "seqwal/backends/open.h"
+#include "tests/support/skip.h"
 #include "tests/support/temp.h"
 
 namespace seqwal::testing_support {
 namespace {
 
-// How many flushes `device` (/dev/loopN) has seen, or nothing where the kernel doesn't count them.
+// What the kernel says about `device` (/dev/loopN).
+std::ifstream told_of(const std::string& device, const std::string& what) {
+  return std::ifstream("/sys/block/" + device.substr(sizeof "/dev/" - 1) + "/" + what);
+}
+
+bool has_cache(const std::string& device) {
+  std::string cache;
+  auto file = told_of(device, "queue/write_cache");
+  return std::getline(file, cache) && cache == "write back";
+}
+
+// How many flushes it has seen, or nothing where the kernel doesn't count them.
 std::optional<std::uint64_t> flushes_of(const std::string& device) {
   constexpr int kFlushField = 15;
-  std::ifstream file("/sys/block/" + device.substr(sizeof "/dev/" - 1) + "/stat");
+  auto file = told_of(device, "stat");
   std::uint64_t value = 0;
   for (int field = 0; field <= kFlushField; ++field) {
     if (!(file >> value)) return std::nullopt;
@@ -45,15 +56,16 @@ class DeviceFlush : public testing::TestWithParam<Way> {
     options.path = loop_->path();
     options.kind = GetParam().kind;
     auto opened = open_device(options);
-    if (!opened) GTEST_SKIP() << opened.error().message();
+    if (!opened) GTEST_SKIP() << no_ring(opened.error());
     device_ = std::move(opened->device);
-    if (!device_->limits().volatile_cache || !flushes_of(loop_->path())) {
+    if (!has_cache(loop_->path()) || !flushes_of(loop_->path())) {
       GTEST_SKIP() << "this kernel's loop devices have no cache, or don't count flushes";
     }
+    ASSERT_TRUE(device_->limits().volatile_cache);
     if (!GetParam().announces) return;
     const std::array regions{buffer_.span()};
     if (const int os_error = device_->use_memory(regions); os_error != 0) {
-      GTEST_SKIP() << "memory refused: " << std::strerror(os_error);
+      GTEST_SKIP() << no_locked_memory(os_error);
     }
   }
 

@@ -26,6 +26,7 @@
 #include "seqwal/log.h"
 #include "tests/support/child.h"
 #include "tests/support/log_world.h"
+#include "tests/support/skip.h"
 #include "tests/support/temp.h"
 
 namespace seqwal::testing_support {
@@ -81,7 +82,7 @@ class FrozenDisk : public testing::TestWithParam<DeviceKind> {
     options_.kind = GetParam();
     write_file(options_.path, kCapacity);
     auto opened = open_device(options_);
-    if (!opened) GTEST_SKIP() << opened.error().message();
+    if (!opened) GTEST_SKIP() << no_ring(opened.error());
     ASSERT_TRUE(create_log(*opened->device, host_, {.capacity_bytes = kCapacity}));
   }
 

@@ -9,7 +9,6 @@
 #include <bit>
 #include <cerrno>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <span>
 #include <string>
@@ -25,6 +24,7 @@
 #include "seqwal/log.h"
 #include "tests/support/faulty_io.h"
 #include "tests/support/log_world.h"
+#include "tests/support/skip.h"
 #include "tests/support/temp.h"
 
 namespace seqwal::testing_support {
@@ -44,10 +44,10 @@ class UringMemory : public testing::Test {
     ASSERT_TRUE(file) << file.error().message();
     file->limits.depth = 8;
     auto opened = UringDevice::open(file->file, file->limits, faulty_rings(script_));
-    if (!opened) GTEST_SKIP() << opened.error().message();
+    if (!opened) GTEST_SKIP() << no_ring(opened.error());
     device_ = std::move(opened->device);
     if (const int os_error = announce(memory_.span()); os_error != 0) {
-      GTEST_SKIP() << "memory refused: " << std::strerror(os_error);
+      GTEST_SKIP() << no_locked_memory(os_error);
     }
     ASSERT_EQ(device_->use_memory({}), 0);
     script_->registrations = 0;

@@ -16,6 +16,7 @@
 #include "seqwal/backends/open.h"
 #include "seqwal/backends/posix_host.h"
 #include "seqwal/log.h"
+#include "tests/support/skip.h"
 #include "tests/support/temp.h"
 
 namespace seqwal::testing_support {
@@ -31,7 +32,7 @@ class LogThreadTest : public testing::TestWithParam<DeviceKind> {
     options_.path = directory_ / "log";
     options_.kind = GetParam();
     auto created = open_device_for_create(options_, kCapacity, false);
-    if (!created) GTEST_SKIP() << created.error().message();
+    if (!created) GTEST_SKIP() << no_ring(created.error());
     CreateOptions create;
     create.capacity_bytes = kCapacity;
     const auto made = create_log(*created->opened.device, host_, create);

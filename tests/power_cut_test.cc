@@ -26,6 +26,7 @@
 #include "tests/support/log_world.h"
 #include "tests/support/memory_device.h"
 #include "tests/support/recording_device.h"
+#include "tests/support/skip.h"
 #include "tests/support/temp.h"
 
 namespace seqwal::testing_support {
@@ -287,7 +288,7 @@ class PowerCut : public testing::TestWithParam<Disk> {
     options_.path = directory_ / "log";
     options_.kind = DeviceKind::uring;
     auto created = open_device_for_create(options_, kCapacity, false);
-    if (!created) GTEST_SKIP() << created.error().message();
+    if (!created) GTEST_SKIP() << no_ring(created.error());
     PosixHost host;
     const auto made =
         create_log(*created->opened.device, host,

@@ -1,5 +1,7 @@
 #include "tests/support/device_subjects.h"
 
+#include <gtest/gtest.h>
+
 #include <utility>
 
 #include "backends/src/file.h"
@@ -7,6 +9,7 @@
 #include "backends/src/uring_device.h"
 #include "seqwal/backends/open.h"
 #include "tests/support/memory_device.h"
+#include "tests/support/skip.h"
 
 namespace seqwal::testing_support {
 namespace {
@@ -40,7 +43,7 @@ Factory real_device(DeviceKind kind, bool loop) {
     if (opened) {
       subject.device = std::move(opened->device);
     } else {
-      subject.why_not = opened.error().message();
+      subject.why_not = no_ring(opened.error());
     }
     return subject;
   };
@@ -53,7 +56,7 @@ Factory harassed_device(DeviceKind kind) {
     auto locked = open_and_lock(path, Access::read_write, 0);
     auto file = locked ? probe_file(*locked, path) : std::unexpected(locked.error());
     if (!file) {
-      subject.why_not = file.error().message();
+      ADD_FAILURE() << file.error().message();
       return subject;
     }
     file->limits.depth = 16;
@@ -61,13 +64,13 @@ Factory harassed_device(DeviceKind kind) {
     if (kind == DeviceKind::threads) {
       auto device = ThreadsDevice::open(file->file, file->limits, *subject.io);
       if (device) subject.device = std::move(*device);
-      if (!device) subject.why_not = device.error().message();
+      if (!device) subject.why_not = no_ring(device.error());
     } else {
       auto script = std::make_shared<RingScript>();
       script->plan = harassment(8);
       auto device = UringDevice::open(file->file, file->limits, faulty_rings(script));
       if (device) subject.device = std::move(device->device);
-      if (!device) subject.why_not = device.error().message();
+      if (!device) subject.why_not = no_ring(device.error());
     }
     return subject;
   };
