@@ -19,6 +19,8 @@
 #include <string_view>
 #include <vector>
 
+#include "seqwal/format.h"
+#include "seqwal/geometry.h"
 #include "seqwal/log.h"
 #include "tests/support/log_world.h"
 #include "tests/support/manual_host.h"
@@ -70,6 +72,33 @@ class Scene {
     if (!(*log)->reset({.version = version_})) return false;
     resetting_ = false;
     forget();
+    log_ = std::move(*log);
+    device_.allow_hangs(true);
+    return true;
+  }
+
+  // Recovers the prefix and goes on behind it: from then on what is kept counts as acknowledged,
+  // and what is not may never come back.
+  [[nodiscard]] bool resume() {
+    auto log = Log::open(device_, host_, {.blocks = 4, .slots = 64, .append_deadline = kDeadline});
+    if (!log) return false;
+    std::vector<Offset> kept;
+    const auto report = (*log)->recover(
+        [&](const RecoveredRecord& record) {
+          EXPECT_TRUE(may_be(record.offset, record.body)) << record.offset.value;
+          kept.push_back(record.offset);
+          return true;
+        },
+        {.mode = RecoveryMode::prefix});
+    if (!report || !(*log)->resume()) return false;
+    const Offset trimmed = trim_done_;
+    const auto accepted = accepted_;
+    forget();
+    trim_asked_ = trim_done_ = trimmed;
+    for (const Offset offset : kept) {
+      accepted_.emplace(offset, accepted.at(offset));
+      results_.push_back({.status = AppendStatus::durable, .offset = offset});
+    }
     log_ = std::move(*log);
     device_.allow_hangs(true);
     return true;
@@ -144,11 +173,24 @@ class Scene {
     return well;
   }
 
+  using Change = std::function<void(std::span<std::byte>)>;
   // The process is killed, or the power goes. It never answers what it has not answered yet.
-  void die(bool power_cut) {
-    device_.restart(power_cut);
+  void die(bool power_cut, const Change& change = {}) {
+    device_.restart(power_cut, change);
     device_.allow_hangs(false);
     log_.reset();
+  }
+  // It is killed while the last block write, which begins at `begin`, has reached the disk with so
+  // many of its bytes: nothing in it was answered.
+  void die_writing(Offset begin, std::size_t landed) {
+    std::erase_if(results_, [&](const AppendResult& result) { return result.offset >= begin; });
+    die(false, [&](std::span<std::byte> image) {
+      std::ranges::fill(image.subspan(position(begin) + landed, kBlockBytes - landed),
+                        std::byte{0});
+    });
+  }
+  [[nodiscard]] std::size_t position(Offset offset) const {
+    return Geometry(capacity_).position(offset).value;
   }
 
   [[nodiscard]] bool is_running() const { return log_ != nullptr; }
@@ -300,6 +342,13 @@ bool writes_without_waiting(Scene& scene) {
   return true;
 }
 
+// Somebody who leaves none has rewritten the headers since.
+void drop_evidence(std::span<std::byte> image) {
+  for (const std::size_t slot : {std::size_t{0}, std::size_t{kBlockBytes}}) {
+    std::ranges::fill(image.subspan(slot + kHeaderEvidenceAt, kHeaderEvidenceBytes), std::byte{0});
+  }
+}
+
 constexpr auto kV0 = FormatVersion::v0;
 constexpr auto kV1 = FormatVersion::v1;
 
@@ -413,6 +462,55 @@ const std::vector<Scenario>& scenarios() {
            s.die(life % 2 == 0);
          }
          return true;
+       }},
+      {"ResumeAfterAKill",
+       [](Scene& s) {
+         if (!s.create(kV0) || !s.open() || !appends(s, 2, 3000)) return false;
+         if (!writes_without_waiting(s)) return false;
+         s.die(false);
+         return s.resume() && appends(s, 1, 100);
+       }},
+      {"ResumeTwiceAfterPowerCuts",
+       [](Scene& s) {
+         if (!s.create(kV1) || !s.open() || !appends(s, 1, 3000)) return false;
+         if (!writes_without_waiting(s)) return false;
+         s.die(true);
+         if (!s.resume() || !writes_without_waiting(s)) return false;
+         s.die(true);
+         return s.resume() && appends(s, 1, 100);
+       }},
+      {"ResumeBehindAJump",
+       [](Scene& s) {
+         if (!wraps(s, kV0)) return false;
+         s.die(true);
+         return s.resume() && appends(s, 1, 100);
+       }},
+      {"ResumeBehindATornWrite",
+       [](Scene& s) {
+         if (!s.create(kV0) || !s.open() || !appends(s, 1, 100)) return false;
+         if (!s.append(100) || !s.append(1000) || !s.settle()) return false;
+         s.die_writing(s.at(1), 600);
+         return s.resume() && appends(s, 1, 100);
+       }},
+      {"ResumeWithABrokenFill",
+       [](Scene& s) {
+         if (!s.create(kV1) || !s.open() || !appends(s, 2, 100)) return false;
+         s.die(false, [&](std::span<std::byte> image) {
+           image[s.position(s.at(0)) + kBlockBytes - 1] ^= std::byte{1};
+         });
+         return s.resume() && appends(s, 1, 100);
+       }},
+      {"ResumeAJumpWithoutEvidence",
+       [](Scene& s) {
+         if (!wraps(s, kV0)) return false;
+         s.die(true, drop_evidence);
+         return s.resume() && appends(s, 1, 100);
+       }},
+      {"ResumePaddingWithoutEvidence",
+       [](Scene& s) {
+         if (!wraps(s, kV1)) return false;
+         s.die(true, drop_evidence);
+         return s.resume() && appends(s, 1, 100);
        }},
   };
   return all;

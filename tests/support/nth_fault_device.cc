@@ -148,9 +148,11 @@ void NthFaultDevice::release_hung(int os_error) {
   }
 }
 
-void NthFaultDevice::restart(bool power_cut) {
+void NthFaultDevice::restart(bool power_cut,
+                             const std::function<void(std::span<std::byte>)>& change) {
   const DeviceLimits limits = memory_->limits();
   auto image = power_cut ? memory_->durable_image() : memory_->image();
+  if (change) change(image);
   memory_->abandon();
   pending_.clear();
   done_.clear();

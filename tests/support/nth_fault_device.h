@@ -10,6 +10,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -60,8 +61,8 @@ class NthFaultDevice final : public Device {
   void release_hung(int os_error);
   [[nodiscard]] std::size_t in_flight() const { return pending_.size() + done_.size(); }
   // The process is gone, with everything in flight; the fault goes on. The next one finds what
-  // reads saw, or what a power cut leaves.
-  void restart(bool power_cut);
+  // reads saw, or what a power cut leaves, and what `change` makes of it.
+  void restart(bool power_cut, const std::function<void(std::span<std::byte>)>& change = {});
   [[nodiscard]] const MemoryDevice& memory() const { return *memory_; }
 
  private:
