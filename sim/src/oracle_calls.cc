@@ -22,6 +22,52 @@ void Oracle::appended(Offset offset, std::span<const std::byte> body, std::uint6
   records_.push_back({.offset = offset.value, .body = body, .key = key, .told = Told::nothing});
 }
 
+void Oracle::awaits(std::span<const std::byte> body) {
+  if (listening_) awaited_.push_back({.body = body, .before = records_.size()});
+}
+
+void Oracle::await_refused() {
+  if (listening_) awaited_.pop_back();
+}
+
+void Oracle::awaited(Offset offset, std::span<const std::byte> body) {
+  if (!listening_) return;
+  if (awaited_.empty() || awaited_.front().body.data() != body.data()) {
+    violate(Invariant::i5_callbacks_in_order,
+            fmt::format("a coroutine goes on at {}, one before it still waits", offset.value));
+    return;
+  }
+  if (!tainted_ && !fits(awaited_.front(), offset.value)) {
+    violate(Invariant::i8_offsets_never_repeat,
+            fmt::format("a coroutine is told {}, which is not where it appended", offset.value));
+    return;
+  }
+  place(awaited_.begin(), offset.value);
+}
+
+// Behind what was appended before it, ahead of what was after it.
+bool Oracle::fits(const Awaited& awaited, std::int64_t offset) const {
+  return (awaited.before == 0 || records_[awaited.before - 1].offset < offset) &&
+         (awaited.before == records_.size() || offset < records_[awaited.before].offset);
+}
+
+void Oracle::place(AwaitedIterator awaited, std::int64_t offset) {
+  const Record record{.offset = offset, .body = awaited->body};
+  records_.insert(records_.begin() + static_cast<std::ptrdiff_t>(awaited->before), record);
+  highest_offset_ = std::max(highest_offset_, offset);
+  const auto next = awaited_.erase(awaited);
+  std::for_each(next, awaited_.end(), [](Awaited& later) { ++later.before; });
+}
+
+// What was awaited when the process died was appended there, it turns out.
+void Oracle::place_awaited(std::int64_t offset, std::span<const std::byte> body) {
+  const auto is_it = [&](const Awaited& awaited) {
+    return same(awaited.body, body) && fits(awaited, offset);
+  };
+  const auto found = std::ranges::find_if(awaited_, is_it);
+  if (found != awaited_.end()) place(found, offset);
+}
+
 // The record whose callback runs, if it may run now. A callback may run before the append that it
 // belongs to has returned only if the log's thread is another one: here it never is.
 Oracle::Record* Oracle::due(Offset offset) {
@@ -31,6 +77,12 @@ Oracle::Record* Oracle::due(Offset offset) {
   if (found == records_.end() || found->told != Told::nothing) {
     violate(Invariant::i6_exactly_one_callback,
             fmt::format("callback for {}, which nobody waits for", offset.value));
+    return nullptr;
+  }
+  const auto index = static_cast<std::size_t>(found - records_.begin());
+  if (!awaited_.empty() && awaited_.front().before <= index) {
+    violate(Invariant::i5_callbacks_in_order,
+            fmt::format("callback for {}, a coroutine before it still waits", offset.value));
     return nullptr;
   }
   const auto before = std::find_if(first, found, [&](const Record& record) {
@@ -115,10 +167,10 @@ void Oracle::told_durable(Offset offset) {
 }
 
 void Oracle::gave_up() {
-  if (!listening_ || callbacks_are_late_ || next_called_ == records_.size()) return;
-  violate(
-      Invariant::i16_everything_resolves,
-      fmt::format("the log gave up, and {} callbacks are to run", records_.size() - next_called_));
+  const std::size_t waiting = records_.size() - next_called_ + awaited_.size();
+  if (!listening_ || callbacks_are_late_ || waiting == 0) return;
+  violate(Invariant::i16_everything_resolves,
+          fmt::format("the log gave up, and {} callbacks are to run", waiting));
 }
 
 }  // namespace seqwal::sim

@@ -26,6 +26,7 @@ void Oracle::evidence_is_gone() {
 void Oracle::foreign_life(std::int64_t start, std::int64_t trim,
                           std::span<const ForeignRecord> records) {
   evidence_is_gone();
+  awaited_.clear();
   life_first_ = records_.size();
   acknowledged_ = 0;
   for (const ForeignRecord& record : records) {

@@ -7,6 +7,7 @@
 #include <limits>
 #include <utility>
 
+#include "seqwal/awaitable.h"
 #include "seqwal/format.h"
 
 namespace seqwal::sim {
@@ -34,6 +35,10 @@ Workload::Workload(const WorldPlan& plan, Log& log, Oracle& oracle, Scheduler& s
       dead_(dead),
       most_operations_(choices.between(Stream::workload, plan.most_operations / 2,
                                        plan.most_operations, "operations of a life")) {}
+
+Workload::~Workload() {
+  while (!coroutines_.empty()) coroutines_.back().destroy();
+}
 
 void Workload::run_client(bool for_ever) {
   while ((for_ever || operations_ < most_operations_) && !over()) {
@@ -65,6 +70,14 @@ void Workload::operate() {
   } else {
     const std::uint64_t length = draw_length();
     switch (plan_.append_forms ? choices_.choose(Stream::workload, 6, "form") : 0) {
+      case 2:
+        // The offset is known only from the outcome: too late where that comes long after.
+        if (plan_.callback_workers > 0) {
+          append(length, 0);
+        } else {
+          append_awaited(make_body(length));
+        }
+        break;
       case 3:
         append_gathered(length);
         break;
@@ -121,6 +134,29 @@ void Workload::append(std::uint64_t length, Nanoseconds patience) {
   told(patience > 0 ? log_.append_wait(body.given, std::move(called), deadline, options)
                     : log_.append(body.given, std::move(called), options),
        body.bytes, options.key);
+}
+
+Workload::Detached::promise_type::promise_type(Workload& workload, const Body& /*body*/)
+    : workload_(workload) {
+  workload.coroutines_.push_back(std::coroutine_handle<promise_type>::from_promise(*this));
+}
+
+Workload::Detached::promise_type::~promise_type() {
+  std::erase(workload_.coroutines_, std::coroutine_handle<promise_type>::from_promise(*this));
+}
+
+Workload::Detached Workload::append_awaited(Body body) {
+  oracle_.awaits(body.bytes);
+  const AppendOptions options = draw_options(body.bytes);
+  const Result<AppendResult> told = co_await append_async(log_, body.given, options);
+  if (dead_) co_return;
+  if (!told) {
+    oracle_.await_refused();
+    refused(told.error());
+    co_return;
+  }
+  oracle_.awaited(told->offset, body.bytes);
+  acknowledged(*told, options.key, body.long_body);
 }
 
 void Workload::append_gathered(std::uint64_t length) {

@@ -3,7 +3,9 @@
 #ifndef SEQWAL_SIM_WORKLOAD_H
 #define SEQWAL_SIM_WORKLOAD_H
 
+#include <coroutine>
 #include <cstdint>
+#include <exception>
 #include <span>
 #include <vector>
 
@@ -19,6 +21,9 @@ class Workload {
   // `dead` becomes true when the process dies: clients end as soon as they see it.
   Workload(const WorldPlan& plan, Log& log, Oracle& oracle, Scheduler& scheduler, Choices& choices,
            Trace& trace, std::span<const std::byte> noise, const bool& dead);
+  ~Workload();
+  Workload(const Workload&) = delete;
+  Workload& operator=(const Workload&) = delete;
 
   // The body of a client's fiber: works until the operations are used up or the log is no more; or
   // for ever, when it is certain that the process will die.
@@ -32,21 +37,39 @@ class Workload {
   [[nodiscard]] std::uint64_t operations() const { return operations_; }
 
  private:
+  struct Body {
+    std::span<const std::byte> bytes;  // what it is
+    std::span<const std::byte> given;  // what the log gets: a copy, where it stays the client's
+    std::size_t long_body;
+  };
   void operate();
   // For so long it waits for room.
   void append(std::uint64_t length, Nanoseconds patience);
   void append_gathered(std::uint64_t length);
   void append_batch(std::uint64_t length);
   void append_in_place(std::uint64_t length);
+  // A coroutine that nobody waits for. It is destroyed when it ends, or with the workload.
+  struct Detached {
+    struct promise_type {
+      promise_type(Workload& workload, const Body&);
+      ~promise_type();
+      promise_type(const promise_type&) = delete;
+      promise_type& operator=(const promise_type&) = delete;
+      Detached get_return_object() { return {}; }
+      std::suspend_never initial_suspend() noexcept { return {}; }
+      std::suspend_never final_suspend() noexcept { return {}; }
+      void return_void() {}
+      [[noreturn]] void unhandled_exception() { std::terminate(); }
+
+     private:
+      Workload& workload_;
+    };
+  };
+  Detached append_awaited(Body body);
   void wait_durable();
   // What became of an append.
   void told(const Result<Offset>& offset, std::span<const std::byte> body, std::uint64_t key);
   void refused(const Error& error);
-  struct Body {
-    std::span<const std::byte> bytes;  // what it is
-    std::span<const std::byte> given;  // what the log gets: a copy, where it stays the client's
-    std::size_t long_body;
-  };
   [[nodiscard]] Body make_body(std::uint64_t length);
   [[nodiscard]] AppendOptions draw_options(std::span<const std::byte> body);
   // What order is promised for.
@@ -74,8 +97,9 @@ class Workload {
   const std::uint64_t most_operations_;
   std::uint64_t operations_ = 0;
   std::vector<std::vector<std::byte>> long_bodies_;  // noise once their callback has run
-  std::vector<std::vector<std::span<const std::byte>>> long_pieces_;  // of them
-  std::vector<std::uint64_t> running_keys_;                           // of callbacks
+  std::vector<std::vector<std::span<const std::byte>>> long_pieces_;       // of them
+  std::vector<std::coroutine_handle<Detached::promise_type>> coroutines_;  // that have not ended
+  std::vector<std::uint64_t> running_keys_;                                // of callbacks
   std::uint64_t trims_pending_ = 0;
   std::uint64_t refused_ = 0;
   bool ring_full_ = false;

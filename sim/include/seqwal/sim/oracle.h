@@ -101,6 +101,12 @@ class Oracle final : public DiskObserver {
   void resume_refused();
   // With callbacks on several workers `key` is what order is promised for, else always 0.
   void appended(Offset offset, std::span<const std::byte> body, std::uint64_t key = 0);
+  // Somebody appends this and is told the offset only with the outcome, in a coroutine. Where
+  // callbacks run on the log's thread. It was refused: as if it had never been.
+  void awaits(std::span<const std::byte> body);
+  void await_refused();
+  // The coroutine that has waited for longest goes on, and now the offset is known; then called().
+  void awaited(Offset offset, std::span<const std::byte> body);
   void called(Offset offset, AppendStatus status);
   void log_failed(Offset offset);
   // Somebody was told that the record is durable, by another way than its callback.
@@ -161,6 +167,13 @@ class Oracle final : public DiskObserver {
     Told told = Told::nothing;
   };
 
+  // An append whose offset nobody was told yet.
+  struct Awaited {
+    std::span<const std::byte> body;
+    std::size_t before = 0;  // so many of records_ were appended before it
+  };
+  using AwaitedIterator = std::vector<Awaited>::iterator;
+
   // Reads a header slot only where it is not what it was: every write asks.
   class SlotReader {
    public:
@@ -185,6 +198,9 @@ class Oracle final : public DiskObserver {
   void check_header_write(const DiskWrite& write);
   void check_block_write(const DiskWrite& write);
   [[nodiscard]] Record* due(Offset offset);
+  [[nodiscard]] bool fits(const Awaited& awaited, std::int64_t offset) const;
+  void place(AwaitedIterator awaited, std::int64_t offset);
+  void place_awaited(std::int64_t offset, std::span<const std::byte> body);
   void check_status(const Record& record);
   void note_acknowledged();
   void check_durable(const Record& record);
@@ -206,6 +222,7 @@ class Oracle final : public DiskObserver {
 
   std::uint64_t capacity_ = 0;     // 0: no log was created yet
   std::vector<Record> records_;    // of all lives, in the order of appending
+  std::vector<Awaited> awaited_;   // in the order of appending
   std::vector<Record> former_;     // of logs that stood here before this one was created
   std::size_t life_first_ = 0;     // index of the first record of this life
   std::size_t next_called_ = 0;    // index of the next record whose callback is due
