@@ -301,5 +301,23 @@ TEST(Callback, OwnsWhatItCapturesAndMoves) {
   EXPECT_EQ(shared.use_count(), 1);
 }
 
+TEST(Callback, MovesWhatIsBytesAndNoMore) {
+  struct Numbers {
+    std::array<std::uint64_t, kCallbackStorageBytes / sizeof(std::uint64_t)> values;
+    void operator()(std::uint64_t& out) const {
+      for (const std::uint64_t value : values) out = out * 10 + value;
+    }
+  };
+  static_assert(sizeof(Numbers) == kCallbackStorageBytes && std::is_trivially_copyable_v<Numbers>);
+  Callback<std::uint64_t&> callback = Numbers{{1, 2, 3, 4}};
+  Callback<std::uint64_t&> other = Numbers{{5, 6, 7, 8}};
+  other = std::move(callback);
+  EXPECT_FALSE(callback);  // NOLINT(bugprone-use-after-move): that is the question
+  Callback<std::uint64_t&> last(std::move(other));
+  std::uint64_t out = 0;
+  last(out);
+  EXPECT_EQ(out, 1234U);
+}
+
 }  // namespace
 }  // namespace seqwal

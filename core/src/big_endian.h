@@ -2,27 +2,29 @@
 #ifndef SEQWAL_BIG_ENDIAN_H
 #define SEQWAL_BIG_ENDIAN_H
 
+#include <bit>
 #include <cstddef>
-#include <cstdint>
+#include <cstring>
 
 namespace seqwal {
 
-// Compiles to a load and a byte swap.
+template <typename T>
+[[nodiscard]] inline T to_big_endian(T number) {
+  return std::endian::native == std::endian::big ? number : std::byteswap(number);
+}
+
+// A load and a byte swap. A loop over the bytes would stay a loop with GCC 12.
 template <typename T>
 [[nodiscard]] inline T load_big_endian(const std::byte* from) {
-  std::uint64_t value = 0;
-  for (std::size_t i = 0; i < sizeof(T); ++i) {
-    value = value << 8U | std::to_integer<std::uint64_t>(from[i]);
-  }
-  return static_cast<T>(value);
+  T number;
+  std::memcpy(&number, from, sizeof number);
+  return to_big_endian(number);
 }
 
 template <typename T>
 inline void store_big_endian(std::byte* to, T number) {
-  auto value = static_cast<std::uint64_t>(number);
-  for (std::size_t i = sizeof(T); i-- > 0; value >>= 8U) {
-    to[i] = static_cast<std::byte>(value & 0xFFU);
-  }
+  number = to_big_endian(number);
+  std::memcpy(to, &number, sizeof number);
 }
 
 }  // namespace seqwal

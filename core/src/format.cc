@@ -3,8 +3,10 @@
 #include <libdeflate.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "big_endian.h"
+#include "short_checksum.h"
 
 namespace seqwal {
 namespace {
@@ -33,6 +35,12 @@ constexpr std::size_t kRecordBodyOffsetAt = 8;
 constexpr std::size_t kRecordBodyChecksumAt = 16;
 constexpr std::size_t kRecordChecksumAt = 20;
 static_assert(kRecordChecksumAt + sizeof(std::uint32_t) == kRecordHeaderBytes);
+
+// Of a record header, as its first words stand in memory: magic and length, offset, checksum.
+std::uint32_t record_header_checksum(std::uint64_t first, std::uint64_t second,
+                                     std::uint32_t third) {
+  return short_checksum(first, second, third) & kChecksumMask;
+}
 
 bool plausible_capacity(std::uint64_t capacity_bytes) {
   return capacity_bytes >= kMinCapacityBytes && capacity_bytes <= kMaxCapacityBytes &&
@@ -121,13 +129,17 @@ std::optional<std::uint32_t> current_slot(std::span<const HeaderSlot, kHeaderSlo
 
 void encode_record_header(const RecordHeader& header,
                           std::span<std::byte, kRecordHeaderBytes> out) {
-  std::byte* at = out.data();
-  store_big_endian(at + kRecordMagicAt,
-                   header.kind == RecordKind::data ? kDataMagic : kPaddingMagic);
-  store_big_endian(at + kRecordLengthAt, header.body_length_bytes);
-  store_big_endian(at + kRecordBodyOffsetAt, header.offset.value + kRecordHeaderBytes);
-  store_big_endian(at + kRecordBodyChecksumAt, header.body_checksum);
-  store_big_endian(at + kRecordChecksumAt, checksum(out.first<kRecordChecksumAt>()));
+  const std::uint32_t magic = header.kind == RecordKind::data ? kDataMagic : kPaddingMagic;
+  // In registers: what is read back in pieces of another size has to wait for the cache.
+  const std::uint64_t first = to_big_endian(std::uint64_t{magic} << 32U | header.body_length_bytes);
+  const std::uint64_t second =
+      to_big_endian(static_cast<std::uint64_t>(header.offset.value + kRecordHeaderBytes));
+  const std::uint32_t sum =
+      record_header_checksum(first, second, to_big_endian(header.body_checksum));
+  const std::uint64_t third = to_big_endian(std::uint64_t{header.body_checksum} << 32U | sum);
+  std::memcpy(out.data(), &first, sizeof first);
+  std::memcpy(out.data() + kRecordBodyOffsetAt, &second, sizeof second);
+  std::memcpy(out.data() + kRecordBodyChecksumAt, &third, sizeof third);
 }
 
 std::optional<RecordHeader> decode_record_header(
@@ -138,8 +150,13 @@ std::optional<RecordHeader> decode_record_header(
   if (magic != kDataMagic && magic != kPaddingMagic) return std::nullopt;
   header.kind = magic == kDataMagic ? RecordKind::data : RecordKind::padding;
 
+  const auto word = [at]<typename Word>(Word value, std::size_t where) {
+    std::memcpy(&value, at + where, sizeof value);
+    return value;
+  };
   if (load_big_endian<std::uint32_t>(at + kRecordChecksumAt) !=
-      checksum(bytes.first<kRecordChecksumAt>())) {
+      record_header_checksum(word(std::uint64_t{}, 0), word(std::uint64_t{}, kRecordBodyOffsetAt),
+                             word(std::uint32_t{}, kRecordBodyChecksumAt))) {
     return std::nullopt;
   }
   header.body_length_bytes = load_big_endian<std::uint32_t>(at + kRecordLengthAt);

@@ -124,6 +124,8 @@ class BasicLogBuffer {
   // Gives the memory of the oldest block back, whose records ended at `records_end`. `reusable`:
   // the device is done with it. (Where it is not, nothing is appended any more.)
   void release_block(std::uint32_t number, Offset records_end, bool reusable = true);
+  // Runs the callback of a slot where it lies; the slot is free after release_tickets.
+  void run_callback(std::uint16_t ticket, AppendStatus status);
   // Takes what a slot holds; the slot is free after release_tickets. The status is what settle
   // said.
   void take(std::uint16_t ticket, CallbackTask& task);
@@ -165,7 +167,9 @@ class BasicLogBuffer {
   };
 
   [[nodiscard]] ClaimLimits limits() const;
-  [[nodiscard]] Block& block(std::uint32_t number) const { return blocks_[number % block_count_]; }
+  [[nodiscard]] Block& block(std::uint32_t number) const {
+    return blocks_[number & (block_count_ - 1)];
+  }
   [[nodiscard]] std::byte* block_memory_at(std::uint32_t index) const {
     return memory_.data() + std::size_t{index} * kSoftLimitBytes;
   }

@@ -90,7 +90,7 @@ std::expected<Appended, Refusal> BasicLogBuffer<Atomics>::append(const NewRecord
   if (!claim) return std::unexpected(claim.error());
   const ClaimPlan& plan = claim->plan;
   Block& block = this->block(claim->number);
-  if (plan.new_block) begin_block(*claim, claim->number % block_count_);
+  if (plan.new_block) begin_block(*claim, claim->number & (block_count_ - 1));
   fill_slot(*claim, record, callback);
 
   const RecordHeader header{.kind = RecordKind::data,
@@ -105,7 +105,7 @@ std::expected<Appended, Refusal> BasicLogBuffer<Atomics>::append(const NewRecord
     mark_sealed(claim->number, record_bytes, plan.after.ticket);
   } else {
     const std::int64_t at = plan.new_block ? 0 : plan.before.used_bytes();
-    std::byte* to = block_memory_at(claim->number % block_count_) + at;
+    std::byte* to = block_memory_at(claim->number & (block_count_ - 1)) + at;
     Atomics::writes_bytes({to, record_bytes});
     encode_record_header(header, std::span<std::byte, kRecordHeaderBytes>(to, kRecordHeaderBytes));
     to += kRecordHeaderBytes;
@@ -179,7 +179,7 @@ void BasicLogBuffer<Atomics>::begin_block(const Claim& claim, std::uint32_t memo
 template <typename Atomics>
 void BasicLogBuffer<Atomics>::fill_slot(const Claim& claim, const NewRecord& record,
                                         AppendCallback& callback) {
-  Slot& slot = slots_[claim.plan.before.ticket % slot_count_];
+  Slot& slot = slots_[claim.plan.before.ticket & (slot_count_ - 1)];
   Atomics::writes(slot.offset, slot.key, slot.callback);
   slot.offset = claim.plan.offset;
   slot.key = record.key;
@@ -302,8 +302,18 @@ void BasicLogBuffer<Atomics>::release_block(std::uint32_t number, Offset records
 }
 
 template <typename Atomics>
+void BasicLogBuffer<Atomics>::run_callback(std::uint16_t ticket, AppendStatus status) {
+  Slot& slot = slots_[ticket & (slot_count_ - 1)];
+  Atomics::reads(slot.offset);
+  Atomics::writes(slot.callback);
+  if (!slot.callback) return;
+  slot.callback({.status = status, .offset = slot.offset});
+  slot.callback = AppendCallback();
+}
+
+template <typename Atomics>
 void BasicLogBuffer<Atomics>::take(std::uint16_t ticket, CallbackTask& task) {
-  Slot& slot = slots_[ticket % slot_count_];
+  Slot& slot = slots_[ticket & (slot_count_ - 1)];
   Atomics::reads(slot.offset, slot.key);
   Atomics::writes(slot.callback);  // moved from
   task.result = {.status = slot.status, .offset = slot.offset};
@@ -315,7 +325,7 @@ template <typename Atomics>
 void BasicLogBuffer<Atomics>::settle(std::uint16_t begin_ticket, std::uint16_t end_ticket,
                                      AppendStatus status) {
   for (std::uint16_t ticket = begin_ticket; ticket != end_ticket; ++ticket) {
-    slots_[ticket % slot_count_].status = status;
+    slots_[ticket & (slot_count_ - 1)].status = status;
   }
 }
 

@@ -140,10 +140,7 @@ void Log::Impl::acknowledge(const SealedBlock& block, AppendStatus status) {
 
 void Log::Impl::run_callbacks(const SealedBlock& block, AppendStatus status) {
   for (std::uint16_t ticket = block.first_ticket; ticket != block.end_ticket; ++ticket) {
-    CallbackTask task;
-    buffer_.take(ticket, task);
-    task.result.status = status;
-    if (task.callback) task.callback(task.result);
+    buffer_.run_callback(ticket, status);
   }
   buffer_.release_tickets(block.end_ticket);
 }

@@ -4,6 +4,7 @@
 #define SEQWAL_CALLBACK_H
 
 #include <cstddef>
+#include <cstring>
 #include <new>
 #include <type_traits>
 #include <utility>
@@ -53,25 +54,44 @@ class Callback {
  private:
   struct Operations {
     void (*invoke)(void*, Args&&...);
-    void (*move_and_destroy)(void* from, void* to);
-    void (*destroy)(void*);
+    void (*move_and_destroy)(void* from, void* to);  // null: its bytes are all there is to it
+    void (*destroy)(void*);                          // the same
   };
 
+  // Most callables are a few pointers: such are moved as bytes, without a call.
   template <typename F>
-  static constexpr Operations kOperations{
-      [](void* self, Args&&... args) { (*static_cast<F*>(self))(std::forward<Args>(args)...); },
-      [](void* from, void* to) {
-        ::new (to) F(std::move(*static_cast<F*>(from)));
-        static_cast<F*>(from)->~F();
-      },
-      [](void* self) { static_cast<F*>(self)->~F(); }};
+  static constexpr bool kTrivial =
+      std::is_trivially_copyable_v<F> && std::is_trivially_destructible_v<F>;
+
+  template <typename F>
+  static void invoke(void* self, Args&&... args) {
+    (*static_cast<F*>(self))(std::forward<Args>(args)...);
+  }
+  template <typename F>
+  static void move_and_destroy(void* from, void* to) {
+    ::new (to) F(std::move(*static_cast<F*>(from)));
+    static_cast<F*>(from)->~F();
+  }
+  template <typename F>
+  static void destroy(void* self) {
+    static_cast<F*>(self)->~F();
+  }
+  template <typename F>
+  static constexpr Operations kOperations{&invoke<F>, kTrivial<F> ? nullptr : &move_and_destroy<F>,
+                                          kTrivial<F> ? nullptr : &destroy<F>};
 
   void take(Callback& other) {
     operations_ = std::exchange(other.operations_, nullptr);
-    if (operations_ != nullptr) operations_->move_and_destroy(other.storage_, storage_);
+    if (operations_ == nullptr) return;
+    if (operations_->move_and_destroy == nullptr) {
+      std::memcpy(storage_, other.storage_, kCallbackStorageBytes);
+    } else {
+      operations_->move_and_destroy(other.storage_, storage_);
+    }
   }
   void clear() {
-    if (operations_ != nullptr) std::exchange(operations_, nullptr)->destroy(storage_);
+    const Operations* operations = std::exchange(operations_, nullptr);
+    if (operations != nullptr && operations->destroy != nullptr) operations->destroy(storage_);
   }
 
   const Operations* operations_ = nullptr;
