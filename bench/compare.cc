@@ -19,9 +19,10 @@ struct CompareOptions : WriteOptions {
   std::uint32_t pairs = 5;
 };
 
-constexpr std::array kMetrics = {"rec_s",      "mib_s",    "p50_us",        "p90_us",
-                                 "p99_us",     "p999_us",  "max_us",        "mean_us",
-                                 "cpu_us_rec", "writes_s", "avg_write_kib", "rec_per_write"};
+constexpr std::array kMetrics = {"rec_s",         "mib_s",        "p50_us",       "p90_us",
+                                 "p99_us",        "p999_us",      "max_us",       "mean_us",
+                                 "cpu_us_rec",    "allocs_rec",   "syscalls_rec", "writes_s",
+                                 "avg_write_kib", "rec_per_write"};
 
 struct Spread {
   double min = 0;

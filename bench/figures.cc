@@ -46,6 +46,8 @@ void add_figures(Json& object, const Figures& figures) {
   object["mean_us"] = microseconds(latencies.mean());
   object["cpu_s"] = rounded(figures.cpu_s, 3);
   object["cpu_us_rec"] = rounded(ratio(figures.cpu_s * 1e6, records), 3);
+  object["allocs_rec"] = rounded(ratio(static_cast<double>(figures.allocations), records), 5);
+  object["syscalls_rec"] = rounded(ratio(static_cast<double>(figures.system_calls), records), 4);
   object["writes_s"] = rounded(ratio(writes, figures.seconds), 1);
   object["avg_write_kib"] =
       rounded(ratio(static_cast<double>(figures.written.bytes) / kKiB, writes), 2);
@@ -68,13 +70,13 @@ std::string to_text(const Figures& figures) {
   return fmt::format(
       "{:>10.0f} records/s  {:.1f} MiB/s  p50 {:.0f} us  p99 {:.0f} us  p99.9 {:.0f} us  max "
       "{:.0f} us\n"
-      "{:>10.0f} writes/s   {:.1f} KiB each, {:.1f} records  cpu {:.2f} us/record  out of order "
-      "{}, "
-      "over capacity {}, failed {}\n",
+      "{:>10.0f} writes/s   {:.1f} KiB each, {:.1f} records  cpu {:.2f} us/record  {:.3f} system "
+      "calls/record\n"
+      "{:>10} out of order  over capacity {}, failed {}\n",
       number("rec_s"), number("mib_s"), number("p50_us"), number("p99_us"), number("p999_us"),
       number("max_us"), number("writes_s"), number("avg_write_kib"), number("rec_per_write"),
-      number("cpu_us_rec"), figures.tally.out_of_order, figures.tally.overcap,
-      figures.tally.failed);
+      number("cpu_us_rec"), number("syscalls_rec"), figures.tally.out_of_order,
+      figures.tally.overcap, figures.tally.failed);
 }
 
 }  // namespace seqwal::bench

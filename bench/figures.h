@@ -16,8 +16,11 @@ using Json = nlohmann::ordered_json;
 struct Figures {
   std::uint64_t record_bytes = 0;
   double seconds = 0;  // for which was counted
-  double cpu_s = 0;    // that the process used meanwhile, all threads; 0 in virtual time
-  WriteCount written;  // by the device meanwhile, headers included
+  // Of the whole process meanwhile; 0 in virtual time.
+  double cpu_s = 0;
+  std::uint64_t allocations = 0;
+  std::uint64_t system_calls = 0;  // that the backends made
+  WriteCount written;              // by the device meanwhile, headers included
   Tally tally;
 
   [[nodiscard]] std::uint64_t records() const { return tally.latencies.count(); }

@@ -7,8 +7,10 @@
 #include <thread>
 #include <utility>
 
+#include "bench/allocations.h"
 #include "progress.h"
 #include "seqwal/backends/posix_host.h"
+#include "seqwal/backends/system_calls.h"
 #include "seqwal/geometry.h"
 
 namespace seqwal::bench {
@@ -25,11 +27,17 @@ double to_seconds(const timeval& time) {
 struct Moment {
   Nanoseconds time = 0;
   double cpu_s = 0;
+  std::uint64_t allocations = 0;
+  std::uint64_t system_calls = 0;
   WriteCount written;
 };
 
 Moment moment(Host& host, const CountingDevice& device) {
-  return {.time = host.now(), .cpu_s = cpu_seconds(), .written = device.written()};
+  return {.time = host.now(),
+          .cpu_s = cpu_seconds(),
+          .allocations = allocations.load(),
+          .system_calls = system_calls(),
+          .written = device.written()};
 }
 
 // Lets the clients go on for so long, or until none is left.
@@ -86,6 +94,8 @@ Result<RunResult> run_write(const WriteOptions& options, OpenedDevice& opened) {
   result.figures = {.record_bytes = options.clients.record_bytes,
                     .seconds = static_cast<double>(end.time - begin.time) * 1e-9,
                     .cpu_s = end.cpu_s - begin.cpu_s,
+                    .allocations = end.allocations - begin.allocations,
+                    .system_calls = end.system_calls - begin.system_calls,
                     .written = {.writes = end.written.writes - begin.written.writes,
                                 .bytes = end.written.bytes - begin.written.bytes},
                     .tally = meter.tally()};

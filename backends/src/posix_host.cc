@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <climits>
 
+#include "count_system_call.h"
 #include "monotonic.h"
 
 namespace seqwal {
@@ -25,11 +26,13 @@ void PosixHost::park(const std::atomic<std::uint32_t>& word, std::uint32_t expec
   const timespec until = to_timespec(std::max<Nanoseconds>(deadline, 0));
   // Its answers are not looked at: woken, timed out, interrupted and "the word has changed" all
   // mean that the caller looks again.
+  count_system_call();
   ::syscall(SYS_futex, &word, FUTEX_WAIT_BITSET_PRIVATE, expected,
             deadline == kNever ? nullptr : &until, nullptr, FUTEX_BITSET_MATCH_ANY);
 }
 
 void PosixHost::unpark_all(const std::atomic<std::uint32_t>& word) {
+  count_system_call();
   ::syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
 }
 

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 
+#include "count_system_call.h"
 #include "raw_io.h"
 
 namespace seqwal {
@@ -14,15 +15,20 @@ std::int64_t result_or_errno(ssize_t result) {
 class SystemIo final : public RawIo {
  public:
   std::int64_t read(int fd, std::span<const iovec> vectors, std::uint64_t position_bytes) override {
+    count_system_call();
     return result_or_errno(::preadv2(fd, vectors.data(), static_cast<int>(vectors.size()),
                                      static_cast<off_t>(position_bytes), 0));
   }
   std::int64_t write(int fd, std::span<const iovec> vectors, std::uint64_t position_bytes,
                      bool durable) override {
+    count_system_call();
     return result_or_errno(::pwritev2(fd, vectors.data(), static_cast<int>(vectors.size()),
                                       static_cast<off_t>(position_bytes), durable ? RWF_DSYNC : 0));
   }
-  std::int64_t flush(int fd) override { return result_or_errno(::fdatasync(fd)); }
+  std::int64_t flush(int fd) override {
+    count_system_call();
+    return result_or_errno(::fdatasync(fd));
+  }
 };
 
 }  // namespace

@@ -16,6 +16,7 @@
 #include <cstring>
 #include <utility>
 
+#include "count_system_call.h"
 #include "monotonic.h"
 #include "raw_ring.h"
 #include "seqwal/check.h"
@@ -133,6 +134,7 @@ class SystemRing final : public RawRing {
   }
 
   int submit() override {
+    count_system_call();
     const int result = io_uring_submit(&ring_);
     return result < 0 ? result : 0;
   }
@@ -140,6 +142,7 @@ class SystemRing final : public RawRing {
   int submit_and_wait(Nanoseconds timeout) override {
     io_uring_cqe* entry = nullptr;
     __kernel_timespec limit{.tv_sec = timeout / kSecond, .tv_nsec = timeout % kSecond};
+    count_system_call();
     const int result = io_uring_submit_and_wait_timeout(
         &ring_, &entry, 1, timeout == kNever ? nullptr : &limit, nullptr);
     return result < 0 ? result : 0;
@@ -147,6 +150,7 @@ class SystemRing final : public RawRing {
 
   bool next(RingResult& result) override {
     io_uring_cqe* entry = nullptr;
+    if (io_uring_cq_ready(&ring_) == 0 && holds_back()) count_system_call();
     if (io_uring_peek_cqe(&ring_, &entry) != 0 || entry == nullptr) return false;
     result = {.id = entry->user_data, .result = entry->res};
     io_uring_cqe_seen(&ring_, entry);
@@ -154,6 +158,12 @@ class SystemRing final : public RawRing {
   }
 
  private:
+  // The kernel has results that it posts when it is asked for them.
+  [[nodiscard]] bool holds_back() const {
+    const unsigned flags = __atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED);
+    return (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+  }
+
   void prepare(io_uring_sqe* entry, const RingOperation& operation) const {
     const auto vectors = static_cast<unsigned>(operation.vectors.size());
     const int fd = registered_ ? 0 : fd_;

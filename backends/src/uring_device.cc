@@ -11,6 +11,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "count_system_call.h"
 #include "monotonic.h"
 #include "request_check.h"
 #include "seqwal/check.h"
@@ -283,6 +284,7 @@ void UringDevice::wake() {
   // once.
   if (wake_state_.exchange(WakeState::notified, std::memory_order_acq_rel) == WakeState::asleep) {
     const std::uint64_t one = 1;
+    count_system_call();
     SEQWAL_CHECK(::write(wake_file_.fd(), &one, sizeof one) == sizeof one);
   }
 }

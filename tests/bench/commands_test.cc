@@ -22,10 +22,11 @@ using ::testing::StartsWith;
 
 using Arguments = std::vector<std::string>;
 
-const Arguments kFigures = {
-    "records",       "rec_s",         "mib_s",        "p50_us",  "p90_us",   "p99_us",
-    "p999_us",       "max_us",        "mean_us",      "cpu_s",   "writes_s", "cpu_us_rec",
-    "avg_write_kib", "rec_per_write", "out_of_order", "overcap", "failed"};
+const Arguments kFigures = {"records",      "rec_s",        "mib_s",         "p50_us",
+                            "p90_us",       "p99_us",       "p999_us",       "max_us",
+                            "mean_us",      "cpu_s",        "writes_s",      "cpu_us_rec",
+                            "allocs_rec",   "syscalls_rec", "avg_write_kib", "rec_per_write",
+                            "out_of_order", "overcap",      "failed"};
 
 Arguments operator+(Arguments first, const Arguments& second) {
   first.insert(first.end(), second.begin(), second.end());
