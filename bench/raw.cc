@@ -190,10 +190,11 @@ void add_raw(CLI::App& app, tool::Action& action) {
       ->check(CLI::Range(0.0, 86400.0));
   command.add_flag("--read", options->read, "Read instead of writing");
   command.footer(
-      "What PATH holds is lost, as with write.\n\n"
+      "What PATH holds is lost, as with write; with --read a log stays as it is.\n\n"
       "Example:\n  seqwal-bench raw /tmp/bench.log --block-size 256KiB --concurrency 4");
   command.callback([options, &action] {
     options->scratch.depth = options->concurrency;
+    options->scratch.reads_only = options->read;
     action = [options] { return raw(*options); };
   });
 }

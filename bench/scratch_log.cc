@@ -63,6 +63,7 @@ Result<OpenedDevice> open_scratch_log(const ScratchOptions& options) {
     return create(options, capacity, options.force);
   }
   const auto headers = read_headers(*opened->device, host);
+  if (headers && options.reads_only) return opened;
   bool is_ours = options.force;
   if (headers) {
     const WalHeader& header = headers->header();

@@ -14,6 +14,7 @@ struct ScratchOptions {
   tool::LogFlags log;
   std::uint64_t capacity_bytes = 0;  // 0 = as it stands there
   bool force = false;                // overwrite whatever stands there
+  bool reads_only = false;           // any log that stands there will do, and stays as it is
   std::uint32_t depth = 0;           // requests in flight that the device must take
 };
 

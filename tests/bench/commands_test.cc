@@ -190,6 +190,9 @@ TEST_F(BenchTest, ALogOfSomebodyElseIsTakenOnlyWhileItHoldsNothing) {
   ASSERT_THAT(run_tool({"append", log()}, {.program = SEQWAL_LOG_TOOL, .input = "a record\n"}),
               Exits(0));
   EXPECT_THAT(run_tool(briefly("write")), ExitsSaying(3, "a log with records"));
+  const std::string before = read_whole_file(log());
+  EXPECT_THAT(run_tool({"raw", log(), "--read", "--seconds", "0.1"}), Exits(0));
+  EXPECT_TRUE(read_whole_file(log()) == before);
   ASSERT_THAT(run_tool({"reset", log()}, {.program = SEQWAL_LOG_TOOL}), Exits(0));
   EXPECT_EQ(write()["failed"], 0);
 }
