@@ -48,9 +48,8 @@ bool RecoveryRules::out_of_window() const {
 }
 
 bool RecoveryRules::damaged() const {
-  const auto lost = [this](const OffsetRange& range) { return range.begin < watermark_; };
-  return std::ranges::any_of(missing_, lost) ||
-         (gap_ && gap_->is_known && gap_->begin < watermark_);
+  return std::ranges::any_of(missing_,
+                             [this](const OffsetRange& range) { return range.begin < watermark_; });
 }
 
 void RecoveryRules::note_damage(const OffsetRange& range) {
@@ -103,7 +102,7 @@ void RecoveryRules::met_record(const Parsed& parsed) {
   if (first_invalid_ < cycle_start) first_invalid_ = kNoOffset;
   if (gap_) end_gap(parsed);
   last_end_ = parsed.end;
-  if (tail_is_final_ || done_) {
+  if (tail_is_final_) {
     tail_.is_followed = true;
     return;
   }
@@ -177,13 +176,10 @@ void RecoveryRules::met_nothing(const Parsed& parsed, Proof proof) {
         tail_is_final_ = done_ = true;
         return;
       }
-      begin_gap(offset, true);
-      break;
-    case Verdict::gap:
+      [[fallthrough]];
+    default:  // a gap
       begin_gap(offset, known);
       break;
-    default:
-      return;
   }
   if (is_block_aligned(offset) && first_invalid_ == kNoOffset) first_invalid_ = offset;
 }

@@ -63,7 +63,7 @@ class RecoveryRules {
   // Everything missing before a record that was met or, at the end, up to the watermark. What of it
   // begins below the watermark is damage.
   [[nodiscard]] const std::vector<OffsetRange>& missing() const { return missing_; }
-  // True once something below the watermark is missing.
+  // True once something below the watermark is missing before a record, or at the end.
   [[nodiscard]] bool damaged() const;
   [[nodiscard]] const RecoveredTail& tail() const { return tail_; }
   // Something is missing since the last record.
