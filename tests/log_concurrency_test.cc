@@ -31,7 +31,8 @@ class ConcurrentLog {
   explicit ConcurrentLog(std::uint64_t capacity_bytes, const LogOptions& options,
                          FormatVersion version = FormatVersion::v0)
       : device_(capacity_bytes) {
-    EXPECT_TRUE(create_log(device_, host_, {.capacity_bytes = capacity_bytes, .version = version}));
+    EXPECT_TRUE(create_log(device_, host_,
+                           {.capacity_bytes = capacity_bytes, .version = version, .force = true}));
     auto opened = Log::open(device_, host_, options);
     EXPECT_TRUE(opened.has_value());
     log_ = std::move(*opened);

@@ -28,7 +28,8 @@ LogWorld::LogWorld(const LogWorldOptions& options) {
   DeviceLimits limits = options.limits;
   device_ = std::make_unique<MemoryDevice>(options.capacity_bytes, limits);
   const auto created = create_log(
-      *device_, host, {.capacity_bytes = options.capacity_bytes, .version = options.version});
+      *device_, host,
+      {.capacity_bytes = options.capacity_bytes, .version = options.version, .force = true});
   if (!created) ADD_FAILURE() << created.error().message();
   open(options, true);
 }
