@@ -16,7 +16,7 @@ plot_packages=(gnuplot-nox)
 clang_packages=(clang-19)
 fuzz_packages=(libclang-rt-19-dev)
 check_packages=(clang-format-19 clang-tidy-19 shellcheck)
-coverage_packages=(gcovr)
+coverage_packages=(python3)
 
 die() {
   printf 'seqwal: %s\n' "$1" >&2

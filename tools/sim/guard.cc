@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -75,6 +76,7 @@ std::optional<SeedBoard::World> SeedBoard::died_of() const {
 }
 
 Ended run_in_child(const std::function<int()>& body, SeedBoard* board, bool quiet) {
+  std::fflush(nullptr);  // or both would say what is left
   const pid_t child = ::fork();
   if (child < 0) return {.exit_code = 3, .how = fmt::format("cannot fork: {}", strerror(errno))};
   if (child == 0) {
@@ -84,7 +86,7 @@ Ended run_in_child(const std::function<int()>& body, SeedBoard* board, bool quie
     }
     board_of_child = board;
     catch_deadly_signals();
-    std::_Exit(body());
+    std::exit(body());  // which writes what was measured of it
   }
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
