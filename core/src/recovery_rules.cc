@@ -202,8 +202,7 @@ void RecoveryRules::finish() {
 // Without further evidence: the record stands at the start of the next cycle, and would not have
 // fitted into what was left of the one before.
 bool RecoveryRules::looks_like_jump(const Gap& gap, const Parsed& parsed) const {
-  return geometry_.position_in_section(parsed.offset) == 0 &&
-         geometry_.next_cycle(gap.begin) == parsed.offset &&
+  return geometry_.next_cycle(gap.begin) == parsed.offset &&
          parsed.end - parsed.offset > geometry_.left_in_cycle(gap.begin);
 }
 
