@@ -98,7 +98,7 @@ void Oracle::create_done(std::uint64_t capacity_bytes, std::int64_t origin) {
   capacity_ = capacity_bytes;
   former_.insert(former_.end(), records_.begin(), records_.end());
   records_.clear();
-  awaited_.clear();
+  forget_awaited();
   life_first_ = next_called_ = acknowledged_ = 0;
   life_start_ = last_end_ = origin;
   highest_offset_ = -1;
@@ -334,7 +334,7 @@ bool Oracle::was_appended(std::int64_t offset, std::span<const std::byte> body) 
     const auto is_it = [&](const Record& record) {
       return record.offset == offset && same(record.body, body);
     };
-    return std::ranges::any_of(records_, is_it) || std::ranges::any_of(former_, is_it);
+    return std::ranges::any_of(records_, is_it) || was_given_up(offset, body);
   }
   const Record* record = find(offset);
   return record != nullptr && same(record->body, body);
@@ -352,7 +352,7 @@ void Oracle::reset_done(Offset start) {
   if (!listening_) return;
   resetting_ = resuming_ = false;
   running_ = true;
-  awaited_.clear();
+  forget_awaited();
   life_first_ = next_called_ = records_.size();
   acknowledged_ = 0;
   lowest_failed_ = std::numeric_limits<std::int64_t>::max();
@@ -418,7 +418,7 @@ void Oracle::resume_done(Offset end) {
     former_.push_back(*record);
   }
   records_.erase(std::remove_if(life, records_.end(), is_given_up), records_.end());
-  awaited_.clear();
+  forget_awaited();
   life_first_ = std::min(life_first_, records_.size());
   for (std::size_t i = life_first_; i < records_.size(); ++i) records_[i].told = Told::durable;
   next_called_ = records_.size();

@@ -59,6 +59,14 @@ void Oracle::place(AwaitedIterator awaited, std::int64_t offset) {
   std::for_each(next, awaited_.end(), [](Awaited& later) { ++later.before; });
 }
 
+// A reset or a resume gives up what was awaited and not found.
+void Oracle::forget_awaited() {
+  for (const Awaited& awaited : awaited_) {
+    former_.push_back({.offset = kNowhere, .body = awaited.body});
+  }
+  awaited_.clear();
+}
+
 // What was awaited when the process died was appended there, it turns out.
 void Oracle::place_awaited(std::int64_t offset, std::span<const std::byte> body) {
   const auto is_it = [&](const Awaited& awaited) {

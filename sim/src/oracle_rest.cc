@@ -26,7 +26,7 @@ void Oracle::evidence_is_gone() {
 void Oracle::foreign_life(std::int64_t start, std::int64_t trim,
                           std::span<const ForeignRecord> records) {
   evidence_is_gone();
-  awaited_.clear();
+  forget_awaited();
   life_first_ = records_.size();
   acknowledged_ = 0;
   for (const ForeignRecord& record : records) {
@@ -68,6 +68,12 @@ void Oracle::measure_watermark() {
   }
 }
 
+bool Oracle::was_given_up(std::int64_t offset, std::span<const std::byte> body) const {
+  return std::ranges::any_of(former_, [&](const Record& record) {
+    return (record.offset == offset || record.offset == kNowhere) && same(record.body, body);
+  });
+}
+
 Oracle::Injury Oracle::judge_injury(const Result<RecoveryReport>& result, bool hits_header,
                                     bool is_stale) {
   const NaiveHeaders headers = naive_headers(disk_.visible());
@@ -77,11 +83,6 @@ Oracle::Injury Oracle::judge_injury(const Result<RecoveryReport>& result, bool h
             "recovery of a damaged log ended with " + result.error().message());
   }
   const bool told = !result || !result->damage.empty();
-  const auto was_given_up = [this](std::int64_t offset, std::span<const std::byte> body) {
-    return std::ranges::any_of(former_, [&](const Record& record) {
-      return record.offset == offset && same(record.body, body);
-    });
-  };
   for (std::size_t i = 0; i < recovered_.size(); ++i) {
     if (!was_appended(recovered_[i], recovered_body(i))) {
       if (is_stale && was_given_up(recovered_[i], recovered_body(i))) return Injury::revived;

@@ -50,16 +50,16 @@ class Workload {
   void append_in_place(std::uint64_t length);
   // A coroutine that nobody waits for. It is destroyed when it ends, or with the workload.
   struct Detached {
-    struct promise_type {
+    struct promise_type {  // NOLINT(readability-identifier-naming): the language says so
       promise_type(Workload& workload, const Body&);
       ~promise_type();
       promise_type(const promise_type&) = delete;
       promise_type& operator=(const promise_type&) = delete;
-      Detached get_return_object() { return {}; }
-      std::suspend_never initial_suspend() noexcept { return {}; }
-      std::suspend_never final_suspend() noexcept { return {}; }
-      void return_void() {}
-      [[noreturn]] void unhandled_exception() { std::terminate(); }
+      static Detached get_return_object() { return {}; }
+      static std::suspend_never initial_suspend() noexcept { return {}; }
+      static std::suspend_never final_suspend() noexcept { return {}; }
+      static void return_void() {}
+      [[noreturn]] static void unhandled_exception() { std::terminate(); }
 
      private:
       Workload& workload_;

@@ -23,7 +23,7 @@ class AppendAwaitable {
   AppendAwaitable(Log& log, std::span<const std::byte> body, const AppendOptions& options)
       : log_(log), body_(body), options_(options) {}
 
-  [[nodiscard]] bool await_ready() const noexcept { return false; }
+  [[nodiscard]] static bool await_ready() noexcept { return false; }
 
   bool await_suspend(std::coroutine_handle<> waiter) {
     auto appended = log_.append(

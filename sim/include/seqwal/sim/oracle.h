@@ -167,6 +167,7 @@ class Oracle final : public DiskObserver {
     Told told = Told::nothing;
   };
 
+  static constexpr std::int64_t kNowhere = -1;  // of a record whose offset nobody ever knew
   // An append whose offset nobody was told yet.
   struct Awaited {
     std::span<const std::byte> body;
@@ -199,6 +200,8 @@ class Oracle final : public DiskObserver {
   void check_block_write(const DiskWrite& write);
   [[nodiscard]] Record* due(Offset offset);
   [[nodiscard]] bool fits(const Awaited& awaited, std::int64_t offset) const;
+  void forget_awaited();
+  [[nodiscard]] bool was_given_up(std::int64_t offset, std::span<const std::byte> body) const;
   void place(AwaitedIterator awaited, std::int64_t offset);
   void place_awaited(std::int64_t offset, std::span<const std::byte> body);
   void check_status(const Record& record);
