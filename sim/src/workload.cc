@@ -339,7 +339,8 @@ bool Workload::begin_trim(Offset offset, bool is_record) {
 void Workload::fill_and_drain() {
   const auto settle = [this] {
     while (!over() && !log_.failure() &&
-           (oracle_.acknowledged_in_life() < oracle_.appended_in_life() || trims_pending_ > 0)) {
+           (oracle_.acknowledged_in_life() < oracle_.appended_in_life() || trims_pending_ > 0 ||
+            !coroutines_.empty())) {
       scheduler_.sleep(10'000);
     }
   };
