@@ -15,4 +15,8 @@ Bound bound_of(const Volume& volume, std::uint64_t in_flight, std::uint64_t reco
   return {.records_per_second = best, .mean_latency_s = clients / best};
 }
 
+double open_loop_mean_latency_s(const Volume& volume) {
+  return volume.latency_s + 1 / (2 * volume.writes_per_second);
+}
+
 }  // namespace seqwal::bench

@@ -23,4 +23,8 @@ struct Bound {
 [[nodiscard]] Bound bound_of(const Volume& volume, std::uint64_t in_flight,
                              std::uint64_t record_bytes);
 
+// The best mean latency of records that arrive independently of each other, at a rate well above I:
+// writes begin 1/I apart at best, so a record waits for half of that on average, and then L.
+[[nodiscard]] double open_loop_mean_latency_s(const Volume& volume);
+
 }  // namespace seqwal::bench

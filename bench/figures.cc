@@ -63,6 +63,18 @@ void add_bound(Json& object, const Bound& bound, const Figures& figures) {
   object["efficiency"] = rounded(ratio(figures.records_per_second(), bound.records_per_second), 4);
 }
 
+void add_arrivals(Json& object, const Figures& figures) {
+  const auto arrived = static_cast<double>(figures.tally.arrived);
+  object["arrived_s"] = rounded(ratio(arrived, figures.seconds), 1);
+  object["late_us"] = microseconds(ratio(static_cast<double>(figures.tally.late), arrived));
+}
+
+void add_open_loop_bound(Json& object, const Volume& volume, const Figures& figures) {
+  const double bound_ns = open_loop_mean_latency_s(volume) * 1e9;
+  object["bound_mean_us"] = microseconds(bound_ns);
+  object["latency_ratio"] = rounded(ratio(figures.tally.latencies.mean(), bound_ns), 4);
+}
+
 std::string to_text(const Figures& figures) {
   Json object;
   add_figures(object, figures);

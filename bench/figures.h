@@ -31,6 +31,9 @@ struct Figures {
 void add_figures(Json& object, const Figures& figures);
 // Adds bound_rec_s, bound_mean_us and efficiency.
 void add_bound(Json& object, const Bound& bound, const Figures& figures);
+// Open loop: adds arrived_s and late_us; and bound_mean_us and latency_ratio, mean / bound.
+void add_arrivals(Json& object, const Figures& figures);
+void add_open_loop_bound(Json& object, const Volume& volume, const Figures& figures);
 // Two lines for people.
 [[nodiscard]] std::string to_text(const Figures& figures);
 

@@ -63,6 +63,12 @@ Latencies& Meter::of_this_thread() {
   return *mine.latencies;
 }
 
+void Meter::arrived(Nanoseconds late) {
+  if (!counting_.load(std::memory_order_relaxed)) return;
+  count(arrived_);
+  late_.fetch_add(late, std::memory_order_relaxed);
+}
+
 void Meter::refused(ErrorCode code) {
   if (code == ErrorCode::over_capacity) {
     if (counting_.load(std::memory_order_relaxed)) count(overcap_);
@@ -79,6 +85,8 @@ Tally Meter::tally() const {
   sum.out_of_order = out_of_order_.load();
   sum.overcap = overcap_.load();
   sum.failed = failed_.load();
+  sum.arrived = arrived_.load();
+  sum.late = late_.load();
   return sum;
 }
 

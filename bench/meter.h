@@ -23,6 +23,8 @@ struct Tally {
   std::uint64_t out_of_order = 0;  // called back after one with a greater offset
   std::uint64_t overcap = 0;       // appends refused because the log was full
   std::uint64_t failed = 0;        // called back with another status than durable, or refused
+  std::uint64_t arrived = 0;       // open loop: records whose time came
+  Nanoseconds late = 0;            // sum of how much later whoever appends them was there
 };
 
 class Meter {
@@ -37,6 +39,8 @@ class Meter {
   void called_back(const AppendResult& result);
   // When a client knows that its record is durable.
   void latency(Nanoseconds time);
+  // Open loop: a record arrived, and was appended so much later, or began to wait for room.
+  void arrived(Nanoseconds late);
   // An append was refused for good, or, with over_capacity, for now.
   void refused(ErrorCode code);
 
@@ -59,6 +63,8 @@ class Meter {
   std::atomic<std::uint64_t> out_of_order_{0};
   std::atomic<std::uint64_t> overcap_{0};
   std::atomic<std::uint64_t> failed_{0};
+  std::atomic<std::uint64_t> arrived_{0};
+  std::atomic<Nanoseconds> late_{0};
   std::atomic<ErrorCode> first_refusal_{ErrorCode::over_capacity};
 
   std::mutex mutex_;  // guards the list, not what is in it

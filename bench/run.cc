@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "bench/allocations.h"
+#include "bench/clients/open_loop.h"
 #include "progress.h"
 #include "seqwal/backends/posix_host.h"
 #include "seqwal/backends/system_calls.h"
@@ -73,7 +74,9 @@ Result<RunResult> run_write(const WriteOptions& options, OpenedDevice& opened) {
 
   const tool::Waiting waiting(fmt::format("appending, {}", name_of(options.target.acks)));
   Meter meter(**target, geometry.section_bytes());
-  const auto make = options.blocking ? make_thread_clients : make_callback_clients;
+  const auto make = options.is_open_loop() ? make_open_loop_clients
+                    : options.blocking     ? make_thread_clients
+                                           : make_callback_clients;
   const auto clients = make(**target, host, meter, options.clients);
   std::jthread loop([&device, &host, &log = **target] {
     while (!log.finished()) device.wait(log.poll(host.now()));

@@ -1,6 +1,7 @@
 // seqwal-bench volume: the log and the baseline on a simulated volume, beside the bound.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -15,6 +16,7 @@ namespace {
 struct VolumeOptions {
   std::string profile = "essd-pl1-20g";
   std::vector<std::uint32_t> concurrency = {8, 16, 32, 64};
+  std::vector<std::uint32_t> load;  // percent: open loop instead
   VolumeRun run;
   bool limits_given = false;
   bool json = false;
@@ -52,6 +54,56 @@ void tell(const VolumeOptions& options, const VolumeRun& run, const Figures& fig
                         us(latencies.percentile(990)), bound.mean_latency_s * 1e6));
 }
 
+// The best that the volume does when as many records as one likes wait to be written.
+std::uint64_t saturating_rate(const VolumeRun& run) {
+  constexpr std::uint64_t kCrowd = 4096;
+  return static_cast<std::uint64_t>(
+      bound_of(volume_of(run.profile, 0), kCrowd, run.clients.record_bytes).records_per_second);
+}
+
+void tell_open_loop(const VolumeOptions& options, const VolumeRun& run, std::uint32_t load,
+                    const Figures& figures, tool::Stdout& out) {
+  Json object = {{"profile", run.profile.name},
+                 {"acks", name_of(run.target.acks)},
+                 {"clients", "open-loop"},
+                 {"load", load},
+                 {"rate", run.clients.arrivals_per_second},
+                 {"record_size", run.clients.record_bytes},
+                 {"iops", run.target.iops},
+                 {"bandwidth", run.target.bandwidth},
+                 {"depth", run.target.depth}};
+  add_figures(object, figures);
+  add_arrivals(object, figures);
+  add_open_loop_bound(object, volume_of(run.profile, run.return_time), figures);
+  if (options.json) {
+    out.write_line(object);
+    return;
+  }
+  const auto number = [&](const char* name) { return object[name].get<double>(); };
+  out.write(fmt::format(
+      "{:<9} {:>4} {:>11.0f} {:>11.0f} {:>9.0f} {:>9.0f} {:>9.0f} {:>9.0f} {:>6.3f}\n",
+      name_of(run.target.acks), load, number("arrived_s"), number("rec_s"), number("p50_us"),
+      number("p99_us"), number("mean_us"), number("bound_mean_us"), number("latency_ratio")));
+}
+
+tool::Exit volume_open_loop(const VolumeOptions& options, VolumeRun run, tool::Stdout& out) {
+  if (!options.json) {
+    out.write(fmt::format("{:<9} {:>4} {:>11} {:>11} {:>9} {:>9} {:>9} {:>9} {:>6}\n", "acks",
+                          "load", "arrivals/s", "records/s", "p50 us", "p99 us", "mean us",
+                          "bound us", "ratio"));
+  }
+  for (const std::uint32_t load : options.load) {
+    run.clients.arrivals_per_second = std::max<std::uint64_t>(saturating_rate(run) * load / 100, 1);
+    for (const Acks acks : kBoth) {
+      run.target.acks = acks;
+      const auto figures = run_volume(run);
+      if (!figures) return tool::explain(figures.error(), options.profile);
+      tell_open_loop(options, run, load, *figures, out);
+    }
+  }
+  return out.finish(tool::Exit::done);
+}
+
 tool::Exit volume(const VolumeOptions& options) {
   VolumeRun run = options.run;
   run.profile = *find_profile(options.profile);
@@ -59,7 +111,9 @@ tool::Exit volume(const VolumeOptions& options) {
     run.target.iops = run.profile.iops;
     run.target.bandwidth = run.profile.bytes_per_second;
   }
+  run.clients.seed = run.seed;
   tool::Stdout out;
+  if (!options.load.empty()) return volume_open_loop(options, run, out);
   if (!options.json) {
     out.write(fmt::format("{:<9} {:>4} {:>11} {:>11} {:>6} {:>9} {:>9} {:>9}\n", "acks", "N",
                           "records/s", "bound", "eta", "p50 us", "p99 us", "bound us"));
@@ -86,11 +140,20 @@ void add_volume(CLI::App& app, tool::Action& action) {
       ->check([](const std::string& name) {
         return find_profile(name) ? std::string() : "'" + name + "' is not a profile";
       });
-  command
-      .add_option("--concurrency", options->concurrency, "Clients, one run for each (8,16,32,64)")
-      ->delimiter(',')
-      ->check(CLI::Range(1U, 4096U));
+  CLI::Option* const clients = command
+                                   .add_option("--concurrency", options->concurrency,
+                                               "Clients, one run for each (8,16,32,64)")
+                                   ->delimiter(',')
+                                   ->check(CLI::Range(1U, 4096U));
   add_load_options(command, options->run.clients, options->run.target);
+  command
+      .add_option("--load", options->load,
+                  "Open loop: records arrive at so many percent of the volume's best rate, one run "
+                  "for each; how long they take beside the bound")
+      ->delimiter(',')
+      ->check(CLI::Range(1U, 1000U))
+      ->excludes(clients)
+      ->excludes("--pipeline");
   command.add_option("--seconds", options->run.seconds, "Virtual time to measure (default 2)")
       ->check(CLI::Range(0.01, 3600.0));
   command.add_option("--warmup", options->run.warmup_s, "Not to measure before that (default 0.5)")
@@ -108,7 +171,7 @@ void add_volume(CLI::App& app, tool::Action& action) {
       "give\n"
       "the same figures on every machine.\n\n"
       "Example:\n  seqwal-bench volume --profile essd-pl1-20g --concurrency 8,64 --record-size "
-      "4KiB");
+      "4KiB\n  seqwal-bench volume --load 50,80");
   command.callback([options, &command, &action] {
     options->limits_given = command.count("--iops") + command.count("--bandwidth") > 0;
     action = [options] { return volume(*options); };

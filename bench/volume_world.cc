@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "bench/clients/open_loop.h"
 #include "bench/late_target.h"
 #include "seqwal/sim/choice.h"
 #include "seqwal/sim/disk.h"
@@ -75,7 +76,7 @@ class World {
     if (!opened) return std::unexpected(std::move(opened.error()));
     LateTarget target(**opened, scheduler_, run_.return_time, run_.seed);
     Meter meter(target, static_cast<std::int64_t>(kCapacity - kHeaderAreaBytes));
-    const auto clients = make_callback_clients(target, scheduler_, meter, run_.clients);
+    const auto clients = make_clients(target, meter);
 
     clients->start();
     pass(target, *clients, to_nanoseconds(run_.warmup_s));
@@ -99,6 +100,15 @@ class World {
   }
 
  private:
+  std::unique_ptr<Clients> make_clients(LateTarget& target, Meter& meter) {
+    if (run_.clients.arrivals_per_second == 0) {
+      return make_callback_clients(target, scheduler_, meter, run_.clients);
+    }
+    auto open_loop = std::make_unique<OpenLoop>(target, scheduler_, meter, run_.clients);
+    open_loop_ = open_loop.get();
+    return open_loop;
+  }
+
   void pass(LateTarget& target, Clients& clients, Nanoseconds time) {
     const Nanoseconds end = scheduler_.now() + time;
     Nanoseconds nudge = scheduler_.now() + kNudgeEvery;
@@ -114,9 +124,11 @@ class World {
   void step(LateTarget& target, Nanoseconds limit) {
     const Nanoseconds due = target.finished() ? kNever : target.poll(scheduler_.now());
     if (due <= scheduler_.now()) return;
-    scheduler_.advance_to(std::min({due, limit, disk_.next_event(), target.next_due()}));
+    const Nanoseconds arrival = open_loop_ == nullptr ? kNever : open_loop_->next_due();
+    scheduler_.advance_to(std::min({due, limit, disk_.next_event(), target.next_due(), arrival}));
     while (disk_.has_event()) disk_.run_event();
     target.run_due(scheduler_.now());
+    if (arrival <= scheduler_.now()) open_loop_->run_due(scheduler_.now());
   }
 
   const VolumeRun& run_;
@@ -127,6 +139,7 @@ class World {
   sim::Disk disk_;
   std::unique_ptr<sim::SimDevice> volume_;
   CountingDevice device_;
+  OpenLoop* open_loop_ = nullptr;  // the clients, if they are one
 };
 
 }  // namespace

@@ -38,7 +38,7 @@ struct VolumeRun {
   double warmup_s = 0.5;
   double seconds = 2;
   Nanoseconds return_time = 0;  // after which clients hear of their callbacks, on average
-  std::uint64_t seed = 1;
+  std::uint64_t seed = 1;       // of the disk, and of who comes back late
 };
 
 [[nodiscard]] Result<Figures> run_volume(const VolumeRun& run);

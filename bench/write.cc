@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <string>
 
 #include "bench/commands.h"
 #include "bench/run.h"
@@ -10,6 +11,18 @@
 
 namespace seqwal::bench {
 namespace {
+
+std::string open_loop_text(const Json& figures) {
+  std::string text =
+      fmt::format("{:>10.0f} records/s   arrived, appended {:.1f} us late\n",
+                  figures["arrived_s"].get<double>(), figures["late_us"].get<double>());
+  if (figures.contains("latency_ratio")) {
+    text +=
+        fmt::format("{:>10.1f} us          is the bound of the mean latency, {:.3f} of it\n",
+                    figures["bound_mean_us"].get<double>(), figures["latency_ratio"].get<double>());
+  }
+  return text;
+}
 
 tool::Exit write(const WriteOptions& options) {
   const tool::LogFlags& log = options.scratch.log;
@@ -29,7 +42,9 @@ tool::Exit write(const WriteOptions& options) {
     out.write(to_text(result->figures));
     Json bound;
     add_efficiency(bound, options, result->figures);
-    if (!bound.empty()) {
+    if (options.is_open_loop()) {
+      out.write(open_loop_text(bound));
+    } else if (!bound.empty()) {
       out.write(fmt::format("{:>10.0f} records/s   are the bound, efficiency {:.3f}\n",
                             bound["bound_rec_s"].get<double>(), bound["efficiency"].get<double>()));
     }

@@ -21,9 +21,14 @@ const char* name_of(Acks acks) { return acks == Acks::ordered ? "ordered" : "par
 
 void add_setting(Json& object, const WriteOptions& options) {
   object["acks"] = name_of(options.target.acks);
-  object["clients"] = options.blocking ? "blocking" : "callback";
-  object["concurrency"] = options.clients.clients;
-  object["pipeline"] = options.clients.pipeline;
+  if (options.is_open_loop()) {
+    object["clients"] = "open-loop";
+    object["rate"] = options.clients.arrivals_per_second;
+  } else {
+    object["clients"] = options.blocking ? "blocking" : "callback";
+    object["concurrency"] = options.clients.clients;
+    object["pipeline"] = options.clients.pipeline;
+  }
   object["record_size"] = options.clients.record_bytes;
   object["seconds"] = options.seconds;
   object["iops"] = options.target.iops;
@@ -32,10 +37,15 @@ void add_setting(Json& object, const WriteOptions& options) {
 }
 
 void add_efficiency(Json& object, const WriteOptions& options, const Figures& figures) {
+  if (options.is_open_loop()) add_arrivals(object, figures);
   if (options.volume.empty()) return;
   const Volume volume{.writes_per_second = options.volume[0],
                       .bytes_per_second = options.volume[1],
                       .latency_s = options.volume[2] * 1e-6};
+  if (options.is_open_loop()) {
+    add_open_loop_bound(object, volume, figures);
+    return;
+  }
   add_bound(object,
             bound_of(volume, std::uint64_t{options.clients.clients} * options.clients.pipeline,
                      options.clients.record_bytes),
@@ -88,8 +98,9 @@ void add_write_options(CLI::App& command, WriteOptions& options) {
                         "Bytes of the whole log, a multiple of 4096 (default: of the log that "
                         "stands there, else 1GiB)");
   command.add_flag("--force", options.scratch.force, "Overwrite whatever stands there");
-  command.add_option("--concurrency", options.clients.clients, "Clients (default 8)")
-      ->check(CLI::Range(1U, 65536U));
+  CLI::Option* const clients =
+      command.add_option("--concurrency", options.clients.clients, "Clients (default 8)")
+          ->check(CLI::Range(1U, 65536U));
   add_load_options(command, options.clients, options.target);
   command.add_option("--seconds", options.seconds, "For how long to measure (default 5)")
       ->check(CLI::Range(0.01, 86400.0));
@@ -103,8 +114,17 @@ void add_write_options(CLI::App& command, WriteOptions& options) {
       ->delimiter(',')
       ->expected(3)
       ->check(CLI::PositiveNumber);
-  command.add_flag("--blocking", options.blocking,
-                   "Clients are threads that wait, instead of callbacks that append");
+  CLI::Option* const blocking =
+      command.add_flag("--blocking", options.blocking,
+                       "Clients are threads that wait, instead of callbacks that append");
+  command
+      .add_option("--rate", options.clients.arrivals_per_second,
+                  "Open loop: so many records a second, at times drawn beforehand, from which "
+                  "their latency counts")
+      ->check(CLI::Range(1, 1'000'000'000))
+      ->excludes(clients)
+      ->excludes(blocking)
+      ->excludes("--pipeline");
 }
 
 }  // namespace seqwal::bench

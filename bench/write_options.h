@@ -20,6 +20,8 @@ struct WriteOptions {
   double seconds = 5;
   double warmup_s = 1;
   std::vector<double> volume;  // --volume: writes a second, bytes a second, microseconds; or none
+
+  [[nodiscard]] bool is_open_loop() const { return clients.arrivals_per_second != 0; }
 };
 
 // Adds all of them. The references stay in use until the command runs.
@@ -37,7 +39,8 @@ void settle(WriteOptions& options);
 [[nodiscard]] const char* name_of(Acks acks);
 // What was asked for, as the first fields of a line of JSON.
 void add_setting(Json& object, const WriteOptions& options);
-// Adds bound_rec_s, bound_mean_us and efficiency where --volume says what the device can do.
+// Where --volume says what the device can do: adds bound_rec_s, bound_mean_us and efficiency. Open
+// loop: arrived_s and late_us, and bound_mean_us and latency_ratio.
 void add_efficiency(Json& object, const WriteOptions& options, const Figures& figures);
 
 }  // namespace seqwal::bench

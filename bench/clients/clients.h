@@ -1,4 +1,5 @@
-// Clients: who appends. N of them, each with K appends in flight all the time and no think time.
+// Clients: who appends. N of them, each with K appends in flight all the time and no think time; or
+// a crowd whose records arrive at a given rate, whatever becomes of those before (open_loop.h).
 #pragma once
 
 #include <cstddef>
@@ -16,6 +17,8 @@ struct ClientOptions {
   std::uint32_t clients = 8;
   std::uint32_t pipeline = 1;
   std::uint64_t record_bytes = 1024;
+  std::uint64_t arrivals_per_second = 0;  // open loop: instead of clients and their pipelines
+  std::uint64_t seed = 1;                 // of the arrivals
 };
 
 class Clients {

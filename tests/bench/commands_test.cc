@@ -104,6 +104,34 @@ TEST_F(BenchTest, WhatTheBaselineLeavesIsRecovered) {
   EXPECT_EQ(line["bytes"], line["records"].get<std::uint64_t>() * 1024);
 }
 
+TEST_F(BenchTest, OpenLoopTellsWhatArrivedAndTheBound) {
+  const Outcome outcome = run_tool({"write", log(), "--capacity", "4MiB", "--seconds", "0.4",
+                                    "--warmup", "0.1", "--durability", "none", "--rate", "2000",
+                                    "--volume", "2800,125829120,250", "--json"});
+  ASSERT_THAT(outcome, Exits(0));
+  const Json line = objects(outcome).at(0);
+  EXPECT_EQ(line["clients"], "open-loop");
+  EXPECT_EQ(line["rate"], 2000);
+  EXPECT_EQ(line["failed"], 0);
+  EXPECT_GT(line["records"], 0);
+  EXPECT_GT(line["arrived_s"], 0);
+  EXPECT_GE(line["late_us"], 0);
+  EXPECT_EQ(line["bound_mean_us"], 428.6);
+  EXPECT_GT(line["latency_ratio"], 0);
+}
+
+TEST_F(BenchTest, VolumeUnderLoadIsTheSameEachTime) {
+  const Arguments command = {"volume", "--load", "50,80", "--seconds", "0.2", "--json"};
+  const Outcome outcome = run_tool(command);
+  ASSERT_THAT(outcome, Exits(0));
+  const std::vector<Json> lines = objects(outcome);
+  ASSERT_THAT(lines, SizeIs(4U));
+  EXPECT_EQ(lines[2]["load"], 80);
+  EXPECT_EQ(lines[2]["acks"], "ordered");
+  EXPECT_EQ(lines[2]["failed"], 0);
+  EXPECT_EQ(run_tool(command).out, outcome.out);
+}
+
 TEST_F(BenchTest, RawIsTheDeviceAlone) {
   for (const char* way : {"--json", "--read"}) {
     const Json line = line_of({"raw", log(), "--capacity", "4MiB", "--block-size", "16KiB",
@@ -212,6 +240,9 @@ TEST_F(BenchTest, WrongUsageIsRefused) {
                                                        {"write", path, "--iops", "0"},
                                                        {"write", path, "--volume", "2800,1"},
                                                        {"write", path, "--durability", "perhaps"},
+                                                       {"write", path, "--rate", "0"},
+                                                       {"write", path, "--rate", "9", "--blocking"},
+                                                       {"volume", "--load", "0"},
                                                        {"compare", path, "--pairs", "0"},
                                                        {"compare", path, "--acks", "ordered"},
                                                        {"raw", path, "--concurrency", "0"},
