@@ -17,6 +17,7 @@ clang_packages=(clang-19)
 fuzz_packages=(libclang-rt-19-dev)
 check_packages=(clang-format-19 clang-tidy-19 shellcheck)
 coverage_packages=(python3)
+rocksdb_packages=(rocksdb-tools)
 
 die() {
   printf 'seqwal: %s\n' "$1" >&2
