@@ -50,20 +50,22 @@ class Workload {
   void append_in_place(std::uint64_t length);
   // A coroutine that nobody waits for. It is destroyed when it ends, or with the workload.
   struct Detached {
-    struct promise_type {  // NOLINT(readability-identifier-naming): the language says so
+    // NOLINTBEGIN(readability-*): the language says what it is called, and asks the object
+    struct promise_type {
       promise_type(Workload& workload, const Body&);
       ~promise_type();
       promise_type(const promise_type&) = delete;
       promise_type& operator=(const promise_type&) = delete;
-      static Detached get_return_object() { return {}; }
-      static std::suspend_never initial_suspend() noexcept { return {}; }
-      static std::suspend_never final_suspend() noexcept { return {}; }
-      static void return_void() {}
-      [[noreturn]] static void unhandled_exception() { std::terminate(); }
+      Detached get_return_object() { return {}; }
+      std::suspend_never initial_suspend() noexcept { return {}; }
+      std::suspend_never final_suspend() noexcept { return {}; }
+      void return_void() {}
+      [[noreturn]] void unhandled_exception() { std::terminate(); }
 
      private:
       Workload& workload_;
     };
+    // NOLINTEND(readability-*)
   };
   Detached append_awaited(Body body);
   void wait_durable();

@@ -23,7 +23,8 @@ class AppendAwaitable {
   AppendAwaitable(Log& log, std::span<const std::byte> body, const AppendOptions& options)
       : log_(log), body_(body), options_(options) {}
 
-  [[nodiscard]] static bool await_ready() noexcept { return false; }
+  // NOLINTNEXTLINE(readability-convert-member-functions-to-static): co_await asks the object
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
 
   bool await_suspend(std::coroutine_handle<> waiter) {
     auto appended = log_.append(
