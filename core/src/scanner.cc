@@ -40,8 +40,8 @@ std::uint32_t chunk_size(std::uint32_t read_ahead_bytes, std::uint32_t reads, st
 std::uint32_t chunk_count(std::uint32_t reads, std::uint32_t depth, std::int64_t all_bytes,
                           std::uint32_t chunk_bytes) {
   const std::int64_t all = (all_bytes + chunk_bytes - 1) / chunk_bytes;
-  const std::uint32_t allowed = std::max(reads, 1U);
-  return static_cast<std::uint32_t>(std::min<std::int64_t>({allowed, depth, all}));
+  const std::uint32_t allowed = std::clamp(reads, 1U, depth);
+  return static_cast<std::uint32_t>(std::min<std::int64_t>(allowed, all));
 }
 
 }  // namespace
