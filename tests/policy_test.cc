@@ -66,22 +66,6 @@ RC_GTEST_PROP(Pacer, NoIntervalSeesMoreThanItsShare, ()) {
   }
 }
 
-TEST(Pacer, WhoIsALittleLateCatchesUp) {
-  Pacer pacer(1'000, 0);
-  Nanoseconds now = 0;
-  int requests = 0;
-  while (now < kSecond) {
-    pacer.advance(now);
-    if (pacer.ready()) {
-      pacer.take(4096);
-      ++requests;
-    }
-    now = pacer.next() + 30 * kMicrosecond;
-  }
-  EXPECT_GE(requests, 990);
-  EXPECT_LE(requests, 1001);
-}
-
 // The thread that polls sleeps until it may go on, and is woken `late` each time.
 int requests_in_a_second(Nanoseconds late, bool told) {
   Pacer pacer(1'000, 0);
@@ -97,6 +81,11 @@ int requests_in_a_second(Nanoseconds late, bool told) {
     now = pacer.next() + late;
   }
   return requests;
+}
+
+TEST(Pacer, WhoIsALittleLateCatchesUp) {
+  EXPECT_GE(requests_in_a_second(30 * kMicrosecond, false), 990);
+  EXPECT_LE(requests_in_a_second(30 * kMicrosecond, false), 1001);
 }
 
 TEST(Pacer, WhoIsWokenLateCatchesUp) {
