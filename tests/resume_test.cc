@@ -182,6 +182,22 @@ TEST_P(Resume, AShorterBlockWriteOfAnOlderTimelineIsDamage) {
   expect_damaged_by(old, cut, second->device().image());
 }
 
+// The same at the trim offset, before which nothing tells the timeline: the old record is longer
+// than the trimmed one, and the next one, which nobody trimmed, ends inside it.
+TEST_P(Resume, ALongerTrimmedRecordOfAnOlderTimelineIsDamage) {
+  LogWorld first(options());
+  write(first, {100});
+  const Image kept = first.device().image();
+  const Offset cut = write(first, {300});
+  const Image old = first.device().image();
+  first.kill();
+  const auto second = resumed(kept);
+  EXPECT_EQ(write(*second, {100, 100}), cut);
+  EXPECT_TRUE(second->trim(cut).has_value());
+  second->close();
+  expect_damaged_by(old, cut, second->device().image());
+}
+
 // The same behind a block write of the newer timeline, and only block writes further on say that
 // something was durable there.
 TEST_P(Resume, AnOldBlockWriteBelowTheWatermarkIsNoOrphan) {

@@ -25,8 +25,9 @@ bool at_boundary(Place place) {
 Verdict expected(const Facts& f) {
   if (f.standing == Standing::record) {
     if (f.place == Place::marker) return Verdict::impossible;
+    if (f.proof == Proof::refuted && f.below_watermark) return Verdict::damage;
     if (f.proof == Proof::refuted && at_trim(f.place)) return Verdict::impossible;
-    if (f.proof == Proof::refuted) return f.below_watermark ? Verdict::damage : Verdict::orphan;
+    if (f.proof == Proof::refuted) return Verdict::orphan;
     return at_trim(f.place) ? Verdict::trimmed : Verdict::record;
   }
   if (f.standing == Standing::padding) {

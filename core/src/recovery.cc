@@ -114,7 +114,7 @@ class Recovery::Impl {
   Result<Proof> prove(const Parsed& parsed) {
     if (!witness_.exists()) return Proof::unknown;
     if (parsed.found == Found::padding) return prove_jump(parsed.offset);
-    if (parsed.found == Found::data) return prove_timeline(parsed.offset);
+    if (parsed.found == Found::data) return prove_record(parsed);
     const Offset trim = headers_.header().trim;
     if (parsed.offset == trim && is_block_aligned(saturating_add(trim, 1))) return Proof::unknown;
 
@@ -132,6 +132,14 @@ class Recovery::Impl {
       if (*followed) return Proof::proven;
     }
     return Proof::refuted;
+  }
+
+  // A durable record never ends strictly inside another one: the medium brought back what once
+  // stood there.
+  Result<Proof> prove_record(const Parsed& parsed) {
+    const Offset durable = witness_.durable_end();
+    if (parsed.offset < durable && durable < parsed.end) return Proof::refuted;
+    return prove_timeline(parsed.offset);
   }
 
   // Whether a record belongs to the newest timeline. Older block writes can only lie behind the

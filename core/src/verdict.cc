@@ -13,10 +13,10 @@ bool at_boundary(Place place) {
 
 Verdict judge_record(const Facts& facts) {
   if (facts.place == Place::marker) return Verdict::impossible;
-  // Nothing was met before what stands at the trim offset, so it is never older than that.
   if (facts.proof == Proof::refuted) {
-    if (at_trim(facts.place)) return Verdict::impossible;
-    return facts.below_watermark ? Verdict::damage : Verdict::orphan;
+    if (facts.below_watermark) return Verdict::damage;
+    // Nothing was met before what stands at the trim offset, so it is never older than that.
+    return at_trim(facts.place) ? Verdict::impossible : Verdict::orphan;
   }
   return at_trim(facts.place) ? Verdict::trimmed : Verdict::record;
 }

@@ -5,9 +5,8 @@
 // not). The first row that fits decides:
 //
 //   orphan     A record of an older timeline behind a newer one: a resume cut it off and it is
-//   still
-//              there. It is none of the log's. Below the watermark it is damage: it stands where
-//              something newer was durable.
+//              still there. It is none of the log's. Below the watermark it is damage: it stands
+//              where something newer was durable.
 //   record     A valid record: delivered.
 //   trimmed    A valid record at the trim offset: skipped by its length.
 //   padding    A valid padding record (version 1) that nothing contradicts: skipped by its length.
@@ -19,8 +18,9 @@
 //              itself) says that the log's last record ended here: the rest of the cycle is a gap.
 //   presumed   Nothing, inside a block (in version 0 also at the trim offset), in a log without
 //              evidence: taken for fill, as the reference does.
-//   damage     Nothing, not proven, and below the watermark: something durable is lost. Or padding
-//              of an older timeline, where something newer was durable.
+//   damage     Nothing, not proven, and below the watermark: something durable is lost. Or a record
+//              or padding of an older timeline, where something newer was durable; of a record also
+//              when a durable one ends inside it.
 //   gap        Nothing, not proven, above the watermark, and the reading tolerates holes: a hole if
 //              a record follows, the end of the log if none does. In version 0 without evidence at
 //              any boundary: what follows tells whether it was a jump.
