@@ -254,6 +254,18 @@ TEST_P(Resume, RotInTheLastRecordOfAClosedLogIsDamage) {
   EXPECT_EQ(salvaged->damage[0].begin, last);
 }
 
+// What is left of the block is too short for evidence, and the end of a block write is zero.
+TEST_P(Resume, ZeroesInPlaceOfTheLastRecordOfABlockAreDamage) {
+  LogWorld first(options());
+  write(first, {4096 - 24 - 30, 5});
+  first.close();
+  Image image = first.device().image();
+  EXPECT_TRUE(read_image(image).has_value());
+  const auto end = static_cast<std::ptrdiff_t>(position(first.start())) + kBlockBytes;
+  std::fill(image.begin() + end - 30, image.begin() + end, std::byte{0});
+  EXPECT_EQ(read_image(image).error().code, ErrorCode::damaged);
+}
+
 TEST_P(Resume, ATornLastRecordOfALogThatDiedIsItsEnd) {
   LogWorld first(options());
   write(first, {100});

@@ -175,14 +175,16 @@ class Recovery::Impl {
       if (!*bytes) return false;
       rest = **bytes;
     }
-    if (length < kBlockEvidenceBytes) {
-      return std::ranges::all_of(rest, [](std::byte b) { return b == std::byte{0}; });
+    std::optional<BlockEvidence> evidence;
+    if (length >= kBlockEvidenceBytes) {
+      evidence = witness_.at_end(rest, end);
+      if (!evidence || evidence->records_end() != offset) return false;
+    } else if (std::ranges::any_of(rest, [](std::byte b) { return b != std::byte{0}; })) {
+      return false;
     }
-    const auto evidence = witness_.at_end(rest, end);
-    if (!evidence || evidence->records_end() != offset) return false;
     const Offset durable = witness_.durable_end();
     if (offset < durable && durable <= end) return false;
-    note_block_write(*evidence);
+    if (evidence) note_block_write(*evidence);
     return true;
   }
 
