@@ -4,7 +4,7 @@ find_dependency(Threads)
 find_dependency(fmt)
 find_dependency(PkgConfig)
 
-foreach(dependency IN ITEMS libdeflate liburing)
+foreach(dependency IN ITEMS libisal liburing)
   string(TOUPPER "${dependency}" prefix)
   if(NOT TARGET PkgConfig::${prefix})
     pkg_check_modules(${prefix} QUIET IMPORTED_TARGET ${dependency})

@@ -68,6 +68,27 @@ RC_GTEST_PROP(Checksum, IsTheNaiveOne, (const std::vector<std::uint8_t>& bytes))
   RC_ASSERT(checksum(std::as_bytes(std::span(bytes))) == naive::checksum(bytes));
 }
 
+TEST(Checksum, IsTheNaiveOneWhereverItBeginsAndEnds) {
+  const naive::Bytes bytes = naive::arbitrary_bytes(1, 1200);
+  for (std::size_t begin = 0; begin < 64; ++begin) {
+    for (std::size_t length = 0; begin + length <= bytes.size(); length += 1 + length / 64) {
+      const auto part = std::span(bytes).subspan(begin, length);
+      ASSERT_EQ(checksum(std::as_bytes(part)), naive::checksum(part)) << begin << ' ' << length;
+    }
+  }
+}
+
+RC_GTEST_PROP(Checksum, OfPiecesIsThatOfTheWhole,
+              (const std::vector<std::vector<std::uint8_t>>& parts)) {
+  std::vector<std::uint8_t> whole;
+  std::vector<std::span<const std::byte>> pieces;
+  for (const auto& part : parts) {
+    whole.insert(whole.end(), part.begin(), part.end());
+    pieces.push_back(std::as_bytes(std::span(part)));
+  }
+  RC_ASSERT(checksum_of_pieces(pieces) == naive::checksum(whole));
+}
+
 TEST(Checksum, IsTheNaiveOneOfLongInputsToo) {
   for (const std::uint64_t length : {255U, 256U, 4095U, 4096U, 4097U, 70'000U, 300'001U}) {
     const naive::Bytes bytes = naive::arbitrary_bytes(length, length);

@@ -184,7 +184,7 @@ constexpr std::string_view kBackendsSource = "backends/src/uring.cc";
 TEST(RepositoryChecks, IncludesOfTheCoreAreJudged) {
   expect_judged({{kCoreSource, "#include \"seqwal/log.h\"", ""},
                  {kCoreSource, "#include \"log_buffer.h\"", ""},
-                 {kCoreSource, "#include <libdeflate.h>", ""},
+                 {kCoreSource, "#include <isa-l/crc.h>", ""},
                  {kCoreSource, "#include <fmt/format.h>", ""},
                  {kCoreSource, "#include <atomic>", ""},
                  {kCoreSource, "// #include <thread>", ""},
@@ -208,7 +208,7 @@ TEST(RepositoryChecks, IncludesOfTheCoreAreJudged) {
                  {kCoreHeader, "#include \"seqwal/offset.h\"", ""},
                  {kCoreHeader, "#include <expected>", ""},
                  {kCoreHeader, "#include \"log_buffer.h\"", "public headers only"},
-                 {kCoreHeader, "#include <libdeflate.h>", "third-party"},
+                 {kCoreHeader, "#include <isa-l/crc.h>", "third-party"},
                  {kCoreHeader, "#include <fmt/format.h>", "third-party"}});
 }
 

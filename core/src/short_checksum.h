@@ -1,4 +1,4 @@
-// The CRC-32 of a record header. libdeflate's goes byte by byte over so few; this one takes eight
+// The CRC-32 of a record header. A library's goes byte by byte over so few; this one takes eight
 // at once, through a table for each (slicing-by-8), and is inline.
 #ifndef SEQWAL_SHORT_CHECKSUM_H
 #define SEQWAL_SHORT_CHECKSUM_H

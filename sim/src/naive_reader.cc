@@ -1,6 +1,6 @@
 #include "seqwal/sim/naive_reader.h"
 
-#include <isa-l/crc.h>
+#include <libdeflate.h>
 
 #include <algorithm>
 #include <bit>
@@ -326,8 +326,7 @@ std::optional<NaiveBlockEvidence> naive_block_evidence(std::span<const std::byte
 }
 
 std::uint32_t naive_checksum(std::span<const std::byte> bytes) {
-  const auto* data = reinterpret_cast<const unsigned char*>(bytes.data());
-  return crc32_gzip_refl(0, data, bytes.size()) & 0x7FFFFFFFU;
+  return libdeflate_crc32(0, bytes.data(), bytes.size()) & 0x7FFFFFFFU;
 }
 
 std::optional<NaiveHeader> naive_header(std::span<const std::byte> slot) {

@@ -212,7 +212,7 @@ std::string why_core_system_is_wrong(bool is_public, std::string_view name) {
   if (core_standard_headers().contains(name)) {
     return {};
   }
-  if (name == "libdeflate.h" || name.starts_with("fmt/")) {
+  if (name == "isa-l/crc.h" || name.starts_with("fmt/")) {
     return is_public ? "third-party header in a public header" : "";
   }
   return "not among the headers that the core may know (tests/support/repository_checks.cc)";
