@@ -123,6 +123,27 @@ double append_ns(const MemoryOptions& options, double seconds) {
   return ns;
 }
 
+// Nanoseconds until a cache line that one thread writes is another's to write: what each record of
+// two threads in turns waits for at least.
+double handover_ns() {
+  constexpr int kTimes = 100'000;
+  PosixHost host;
+  alignas(64) std::atomic<bool> mine{true};
+  const auto hand_over = [&mine](bool whose) {
+    for (int i = 0; i < kTimes; ++i) {
+      while (mine.load(std::memory_order_acquire) != whose) {
+      }
+      mine.store(!whose, std::memory_order_release);
+    }
+  };
+  const Nanoseconds began = host.now();
+  {
+    const std::jthread other(hand_over, false);
+    hand_over(true);
+  }
+  return static_cast<double>(host.now() - began) / (2.0 * kTimes);
+}
+
 tool::Exit memory(const MemoryOptions& options) {
   const tool::Waiting waiting("appending to memory");
   static_cast<void>(append_ns(options, options.seconds / 4));  // warms up
@@ -135,24 +156,30 @@ tool::Exit memory(const MemoryOptions& options) {
   const auto [limit_after, own_after] = limits();
   const double limit = (limit_before + limit_after) / 2;
   const double own_limit = (own_before + own_after) / 2;
+  const double handover = options.threads > 1 ? handover_ns() : 0;
   const double per_second = 1e9 / ours * options.threads;
   const double gib = per_second * static_cast<double>(options.record_bytes) / (1U << 30U);
   tool::Stdout out;
   if (options.json) {
-    out.write_line(Json{{"threads", options.threads},
-                        {"record_size", options.record_bytes},
-                        {"ns_rec", rounded(ours, 2)},
-                        {"rec_s", rounded(per_second, 0)},
-                        {"gib_s", rounded(gib, 3)},
-                        {"limit_ns_rec", rounded(limit, 2)},
-                        {"ratio", rounded(limit / ours, 4)},
-                        {"own_limit_ns_rec", rounded(own_limit, 2)},
-                        {"own_ratio", rounded(own_limit / ours, 4)}});
+    Json line{{"threads", options.threads},
+              {"record_size", options.record_bytes},
+              {"ns_rec", rounded(ours, 2)},
+              {"rec_s", rounded(per_second, 0)},
+              {"gib_s", rounded(gib, 3)},
+              {"limit_ns_rec", rounded(limit, 2)},
+              {"ratio", rounded(limit / ours, 4)},
+              {"own_limit_ns_rec", rounded(own_limit, 2)},
+              {"own_ratio", rounded(own_limit / ours, 4)}};
+    if (options.threads > 1) line["handover_ns"] = rounded(handover, 1);
+    out.write_line(line);
   } else {
     out.write(fmt::format(
         "{:.1f} ns/record  {:.0f} records/s  {:.2f} GiB/s  copy and checksum alone {:.1f} ns, "
         "{:.2f} of ours; with the log's checksum {:.1f} ns, {:.2f}\n",
         ours, per_second, gib, limit, limit / ours, own_limit, own_limit / ours));
+    if (options.threads > 1) {
+      out.write(fmt::format("a cache line from one thread to another: {:.0f} ns\n", handover));
+    }
   }
   return out.finish(tool::Exit::done);
 }

@@ -157,7 +157,9 @@ TEST_F(BenchTest, MemoryTellsTheLimitBesideOurs) {
   for (const char* threads : {"1", "2"}) {
     const Json line = line_of(
         {"memory", "--threads", threads, "--record-size", "128", "--seconds", "0.4", "--json"});
-    EXPECT_THAT(keys(line), IsSupersetOf({"ns_rec", "rec_s", "gib_s", "limit_ns_rec", "ratio"}));
+    EXPECT_THAT(keys(line), IsSupersetOf({"ns_rec", "rec_s", "gib_s", "limit_ns_rec", "ratio",
+                                          "own_limit_ns_rec", "own_ratio"}));
+    EXPECT_EQ(line.contains("handover_ns"), threads == std::string("2"));
   }
 }
 
