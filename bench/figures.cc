@@ -30,6 +30,16 @@ double Figures::records_per_second() const {
   return ratio(static_cast<double>(records()), seconds);
 }
 
+void note_metrics(Figures& figures, const std::optional<LogMetrics>& from,
+                  const std::optional<LogMetrics>& to) {
+  if (!from || !to) return;
+  LogMetrics meanwhile;
+  meanwhile.durable_time = to->durable_time - from->durable_time;
+  meanwhile.written_time = to->written_time - from->written_time;
+  figures.order_tax = meanwhile.order_tax();
+  if (to->iops != 0 || to->bytes_per_second != 0) figures.log_efficiency = efficiency(*from, *to);
+}
+
 void add_figures(Json& object, const Figures& figures) {
   const Latencies& latencies = figures.tally.latencies;
   const auto records = static_cast<double>(figures.records());
@@ -55,6 +65,8 @@ void add_figures(Json& object, const Figures& figures) {
   object["out_of_order"] = figures.tally.out_of_order;
   object["overcap"] = figures.tally.overcap;
   object["failed"] = figures.tally.failed;
+  if (figures.order_tax) object["order_tax"] = rounded(*figures.order_tax, 4);
+  if (figures.log_efficiency) object["log_efficiency"] = rounded(*figures.log_efficiency, 4);
 }
 
 void add_bound(Json& object, const Bound& bound, const Figures& figures) {

@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "bench/bound.h"
 #include "bench/counting_device.h"
 #include "bench/meter.h"
+#include "seqwal/metrics.h"
 
 namespace seqwal::bench {
 
@@ -22,12 +24,18 @@ struct Figures {
   std::uint64_t system_calls = 0;  // that the backends made
   WriteCount written;              // by the device meanwhile, headers included
   Tally tally;
+  // What the log says of itself; the baseline says nothing.
+  std::optional<double> order_tax;
+  std::optional<double> log_efficiency;  // against the limits that it was told
 
   [[nodiscard]] std::uint64_t records() const { return tally.latencies.count(); }
   [[nodiscard]] double records_per_second() const;
 };
 
-// Adds records, rec_s, mib_s, p50_us, …, failed.
+// Notes what the log said at the beginning and at the end of what was counted.
+void note_metrics(Figures& figures, const std::optional<LogMetrics>& from,
+                  const std::optional<LogMetrics>& to);
+// Adds records, rec_s, mib_s, p50_us, …, failed; order_tax and log_efficiency where they are known.
 void add_figures(Json& object, const Figures& figures);
 // Adds bound_rec_s, bound_mean_us and efficiency.
 void add_bound(Json& object, const Bound& bound, const Figures& figures);

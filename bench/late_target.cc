@@ -12,17 +12,23 @@ Nanoseconds LateTarget::draw_delay() {
                                   (2 * static_cast<std::uint64_t>(mean_delay_) + 1));
 }
 
-Result<Offset> LateTarget::append(std::span<const std::byte> body, AppendCallback callback) {
-  if (mean_delay_ == 0) return target_.append(body, std::move(callback));
+Result<Offset> LateTarget::append(std::span<const std::byte> body, AppendCallback callback,
+                                  std::uint64_t key) {
+  if (mean_delay_ == 0) return target_.append(body, std::move(callback), key);
   if (free_places_.empty()) {
     free_places_.push_back(callbacks_.size());
     callbacks_.emplace_back();
   }
   const std::size_t place = free_places_.back();
-  auto offset = target_.append(body, [this, place](const AppendResult& result) {
-    late_.push(
-        {.due = host_.now() + draw_delay(), .number = number_++, .place = place, .result = result});
-  });
+  auto offset = target_.append(
+      body,
+      [this, place](const AppendResult& result) {
+        late_.push({.due = host_.now() + draw_delay(),
+                    .number = number_++,
+                    .place = place,
+                    .result = result});
+      },
+      key);
   if (!offset) return offset;
   free_places_.pop_back();
   callbacks_[place] = std::move(callback);

@@ -20,12 +20,14 @@ class LateTarget final : public Target {
   LateTarget(Target& target, Host& host, Nanoseconds mean_delay, std::uint64_t seed)
       : target_(target), host_(host), mean_delay_(mean_delay), state_(seed) {}
 
-  Result<Offset> append(std::span<const std::byte> body, AppendCallback callback) override;
+  Result<Offset> append(std::span<const std::byte> body, AppendCallback callback,
+                        std::uint64_t key) override;
   Result<void> trim(Offset offset) override { return target_.trim(offset); }
   Offset durable() const override { return target_.durable(); }
   Nanoseconds poll(Nanoseconds now) override { return target_.poll(now); }
   bool finished() const override { return target_.finished(); }
   void close() override { target_.close(); }
+  std::optional<LogMetrics> metrics() const override { return target_.metrics(); }
 
   // When the next callback is due, kNever when none waits.
   [[nodiscard]] Nanoseconds next_due() const;

@@ -4,12 +4,14 @@
 #include <sys/resource.h>
 
 #include <chrono>
+#include <optional>
 #include <thread>
 #include <utility>
 
 #include "bench/allocations.h"
 #include "bench/clients/open_loop.h"
 #include "progress.h"
+#include "seqwal/backends/callback_threads.h"
 #include "seqwal/backends/posix_host.h"
 #include "seqwal/backends/system_calls.h"
 #include "seqwal/geometry.h"
@@ -31,14 +33,16 @@ struct Moment {
   std::uint64_t allocations = 0;
   std::uint64_t system_calls = 0;
   WriteCount written;
+  std::optional<LogMetrics> metrics;
 };
 
-Moment moment(Host& host, const CountingDevice& device) {
+Moment moment(Host& host, const CountingDevice& device, const Target& target) {
   return {.time = host.now(),
           .cpu_s = cpu_seconds(),
           .allocations = allocations.load(),
           .system_calls = system_calls(),
-          .written = device.written()};
+          .written = device.written(),
+          .metrics = target.metrics()};
 }
 
 // Lets the clients go on for so long, or until none is left.
@@ -66,7 +70,12 @@ double cpu_seconds() {
 Result<RunResult> run_write(const WriteOptions& options, OpenedDevice& opened) {
   PosixHost host;
   CountingDevice device(*opened.device);
-  auto target = open_target(device, host, options.target);
+  std::optional<CallbackThreads> threads;
+  TargetOptions target_options = options.target;
+  if (options.callback_threads > 0) {
+    target_options.executor = &threads.emplace(CallbackThreadsOptions{options.callback_threads});
+  }
+  auto target = open_target(device, host, target_options);
   if (!target) return std::unexpected(std::move(target.error()));
   const auto headers = read_headers(device, host);
   if (!headers) return std::unexpected(headers.error());
@@ -85,10 +94,10 @@ Result<RunResult> run_write(const WriteOptions& options, OpenedDevice& opened) {
   clients->start();
   pass(host, *clients, options.warmup_s);
   meter.begin();
-  const Moment begin = moment(host, device);
+  const Moment begin = moment(host, device, **target);
   pass(host, *clients, options.seconds);
   meter.end();
-  const Moment end = moment(host, device);
+  const Moment end = moment(host, device, **target);
   drain(*clients);
   (*target)->close();
   loop.join();
@@ -101,7 +110,10 @@ Result<RunResult> run_write(const WriteOptions& options, OpenedDevice& opened) {
                     .system_calls = end.system_calls - begin.system_calls,
                     .written = {.writes = end.written.writes - begin.written.writes,
                                 .bytes = end.written.bytes - begin.written.bytes},
-                    .tally = meter.tally()};
+                    .tally = meter.tally(),
+                    .order_tax = {},
+                    .log_efficiency = {}};
+  note_metrics(result.figures, begin.metrics, end.metrics);
   result.refused = meter.first_refusal();
   return result;
 }

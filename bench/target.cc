@@ -1,5 +1,6 @@
 #include "bench/target.h"
 
+#include <type_traits>
 #include <utility>
 
 #include "bench/baseline/parallel_log.h"
@@ -13,16 +14,27 @@ class TargetOf final : public Target {
  public:
   explicit TargetOf(std::unique_ptr<AnyLog> log) : log_(std::move(log)) {}
 
-  Result<Offset> append(std::span<const std::byte> body, AppendCallback callback) override {
-    return log_->append(body, std::move(callback));
+  Result<Offset> append(std::span<const std::byte> body, AppendCallback callback,
+                        std::uint64_t key) override {
+    if constexpr (kIsLog) {
+      return log_->append(body, std::move(callback), {.key = key});
+    } else {
+      return log_->append(body, std::move(callback));
+    }
   }
   Result<void> trim(Offset offset) override { return log_->trim(offset); }
   Offset durable() const override { return log_->durable(); }
   Nanoseconds poll(Nanoseconds now) override { return log_->poll(now); }
   bool finished() const override { return log_->finished(); }
   void close() override { log_->close(); }
+  std::optional<LogMetrics> metrics() const override {
+    if constexpr (kIsLog) return log_->metrics();
+    return std::nullopt;
+  }
 
  private:
+  static constexpr bool kIsLog = std::is_same_v<AnyLog, Log>;
+
   std::unique_ptr<AnyLog> log_;
 };
 
@@ -57,6 +69,7 @@ LogOptions log_options(const TargetOptions& options) {
   log.iops = options.iops;
   log.bytes_per_second = options.bandwidth;
   log.plug = options.plug.value_or(log.plug);
+  log.executor = options.executor;
   return log;
 }
 

@@ -10,8 +10,10 @@
 #include "seqwal/callback.h"
 #include "seqwal/device.h"
 #include "seqwal/error.h"
+#include "seqwal/executor.h"
 #include "seqwal/host.h"
 #include "seqwal/log.h"
+#include "seqwal/metrics.h"
 #include "seqwal/types.h"
 
 namespace seqwal::bench {
@@ -28,6 +30,7 @@ struct TargetOptions {
   std::uint64_t bandwidth = 0;           // bytes a second, 0 = no limit
   std::uint32_t depth = 0;               // block writes in flight, 0 = as the log decides
   std::optional<Nanoseconds> plug = {};  // for clients that come back; nothing = as it comes
+  Executor* executor = nullptr;          // of the log's callbacks; not owned
 };
 
 // The one place where options of the command line become the log's.
@@ -37,9 +40,10 @@ class Target {
  public:
   virtual ~Target() = default;
 
-  // As Log::append, but the body stays the caller's, unchanged, until its callback.
+  // As Log::append, but the body stays the caller's, unchanged, until its callback. `key`:
+  // AppendOptions::key.
   [[nodiscard]] virtual Result<Offset> append(std::span<const std::byte> body,
-                                              AppendCallback callback) = 0;
+                                              AppendCallback callback, std::uint64_t key) = 0;
   // As Log::trim.
   [[nodiscard]] virtual Result<void> trim(Offset offset) = 0;
   // Every record that begins below it is durable.
@@ -49,6 +53,9 @@ class Target {
   [[nodiscard]] virtual Nanoseconds poll(Nanoseconds now) = 0;
   [[nodiscard]] virtual bool finished() const = 0;
   virtual void close() = 0;
+
+  // Of the log; nothing for the baseline.
+  [[nodiscard]] virtual std::optional<LogMetrics> metrics() const = 0;
 };
 
 // Opens the log on `device`, discards what it holds and starts anew. `device` and `host` must

@@ -83,20 +83,26 @@ class World {
     meter.begin();
     const Nanoseconds began = scheduler_.now();
     const WriteCount before = device_.written();
+    const auto metrics_before = target.metrics();
     pass(target, *clients, to_nanoseconds(run_.seconds));
     meter.end();
     const WriteCount after = device_.written();
+    const auto metrics_after = target.metrics();
     const Nanoseconds ended = scheduler_.now();
     clients->stop();
     target.close();
     while (!target.finished() || target.next_due() != kNever) step(target, kNever);
 
-    return Figures{
+    Figures figures{
         .record_bytes = run_.clients.record_bytes,
         .seconds = static_cast<double>(ended - began) * 1e-9,
         .cpu_s = 0,
         .written = {.writes = after.writes - before.writes, .bytes = after.bytes - before.bytes},
-        .tally = meter.tally()};
+        .tally = meter.tally(),
+        .order_tax = {},
+        .log_efficiency = {}};
+    note_metrics(figures, metrics_before, metrics_after);
+    return figures;
   }
 
  private:

@@ -28,6 +28,7 @@ void add_setting(Json& object, const WriteOptions& options) {
     object["clients"] = options.blocking ? "blocking" : "callback";
     object["concurrency"] = options.clients.clients;
     object["pipeline"] = options.clients.pipeline;
+    object["callback_threads"] = options.callback_threads;
   }
   object["record_size"] = options.clients.record_bytes;
   object["seconds"] = options.seconds;
@@ -125,6 +126,12 @@ void add_write_options(CLI::App& command, WriteOptions& options) {
       ->excludes(clients)
       ->excludes(blocking)
       ->excludes("--pipeline");
+  command
+      .add_option("--callback-threads", options.callback_threads,
+                  "Callbacks of the log run on so many threads of their own, those of one client "
+                  "always on the same (default 0: on the log's)")
+      ->check(CLI::Range(0U, 256U))
+      ->excludes("--rate");
 }
 
 }  // namespace seqwal::bench

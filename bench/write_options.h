@@ -16,7 +16,8 @@ struct WriteOptions {
   ScratchOptions scratch;  // its LogFlags have path, device, durability and json
   ClientOptions clients;
   TargetOptions target;
-  bool blocking = false;  // clients are threads that wait
+  bool blocking = false;               // clients are threads that wait
+  std::uint32_t callback_threads = 0;  // 0: callbacks run on the log's thread
   double seconds = 5;
   double warmup_s = 1;
   std::vector<double> volume;  // --volume: writes a second, bytes a second, microseconds; or none

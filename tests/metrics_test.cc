@@ -148,6 +148,19 @@ TEST(LogMetrics, EfficiencyIsThroughputBesideTheBound) {
   world.device().set_order(CompletionOrder::in_order);
 }
 
+// Callbacks that run elsewhere come back together: few wait on average, many share a write.
+TEST(LogMetrics, EfficiencyIsAtMostOneForClientsThatComeTogether) {
+  LogMetrics to;
+  to.records = 32'000;
+  to.record_bytes = to.records * 1048;
+  to.block_writes = 1000;
+  to.append_seconds = 20;
+  to.time = 1'000'000'000;
+  to.latency = 100'000;
+  to.iops = 1000;
+  EXPECT_NEAR(efficiency({}, to), 1, 1e-9);
+}
+
 TEST(LogMetrics, EfficiencyIsOnlyKnownBesideLimits) {
   LogWorld world({});
   world.append(100);

@@ -17,7 +17,8 @@ class CallbackClients final : public Clients {
     }
     flights_.resize(std::size_t{options.clients} * options.pipeline);
     for (std::size_t i = 0; i < flights_.size(); ++i) {
-      flights_[i] = {.body = bodies_[i % bodies_.size()]};
+      const std::size_t client = i % bodies_.size();
+      flights_[i] = {.client = client, .body = bodies_[client]};
     }
   }
 
@@ -45,6 +46,7 @@ class CallbackClients final : public Clients {
  private:
   // One of the K of a client.
   struct Flight {
+    std::size_t client = 0;
     std::span<const std::byte> body;
     Nanoseconds began = 0;
   };
@@ -61,7 +63,8 @@ class CallbackClients final : public Clients {
   // False: there was no room, it waits.
   bool append(Flight& flight) {
     const auto offset = target_.append(
-        flight.body, [this, &flight](const AppendResult& result) { called_back(flight, result); });
+        flight.body, [this, &flight](const AppendResult& result) { called_back(flight, result); },
+        flight.client);
     if (offset) return true;
     const ErrorCode code = offset.error().code;
     if (code != ErrorCode::would_block) meter_.refused(code);

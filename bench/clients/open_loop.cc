@@ -107,7 +107,7 @@ void OpenLoop::stop() {
 // False: there was no room.
 bool OpenLoop::append(Nanoseconds arrival) {
   const auto offset = target_.append(
-      body_, [this, arrival](const AppendResult& result) { called_back(arrival, result); });
+      body_, [this, arrival](const AppendResult& result) { called_back(arrival, result); }, 0);
   if (offset) return true;
   const ErrorCode code = offset.error().code;
   if (code == ErrorCode::would_block) return false;

@@ -42,7 +42,7 @@ class ThreadClients final : public Clients {
     for (std::size_t next = 0; taken && !stopping_.load(std::memory_order_relaxed); ++next) {
       Flight& flight = flights[next % flights.size()];
       wait_for(flight);
-      taken = begin(flight, body);
+      taken = begin(client, flight, body);
     }
     for (Flight& flight : flights) wait_for(flight);
   }
@@ -53,16 +53,19 @@ class ThreadClients final : public Clients {
   }
 
   // False: the log takes no more.
-  bool begin(Flight& flight, std::span<const std::byte> body) {
+  bool begin(std::uint32_t client, Flight& flight, std::span<const std::byte> body) {
     flight.began = host_.now();
     flight.done.store(0, std::memory_order_relaxed);
     while (true) {
-      const auto offset = target_.append(body, [this, &flight](const AppendResult& result) {
-        meter_.called_back(result);
-        flight.durable = result.status == AppendStatus::durable;
-        flight.done.store(1, std::memory_order_release);
-        host_.unpark_all(flight.done);
-      });
+      const auto offset = target_.append(
+          body,
+          [this, &flight](const AppendResult& result) {
+            meter_.called_back(result);
+            flight.durable = result.status == AppendStatus::durable;
+            flight.done.store(1, std::memory_order_release);
+            host_.unpark_all(flight.done);
+          },
+          client);
       if (offset) return true;
       const ErrorCode code = offset.error().code;
       if (code != ErrorCode::would_block) meter_.refused(code);

@@ -23,15 +23,16 @@ Nanoseconds LatencyHistogram::percentile(double share) const {
   return 0;
 }
 
-// A write of k records costs one operation and b(k) bytes. How often which size is written is a
-// linear program with two limits, so an optimum is a single size that spends one of them, or two
-// sizes that spend both. The third limit, clients / latency, only scales it down.
-double best_records_per_second(double clients, double record_bytes, double iops,
-                               double bytes_per_second, Nanoseconds latency) {
-  constexpr double kUnlimited = std::numeric_limits<double>::infinity();
+namespace {
+
+constexpr double kUnlimited = std::numeric_limits<double>::infinity();
+
+// A write of k records, `clients` at most, costs one operation and b(k) bytes. How often which size
+// is written is a linear program with two limits, so an optimum is a single size that spends one of
+// them, or two sizes that spend both.
+double best_of_volume(double clients, double record_bytes, double iops, double bytes_per_second) {
   const double operations = iops > 0 ? iops : kUnlimited;
   const double bytes = bytes_per_second > 0 ? bytes_per_second : kUnlimited;
-  const double by_latency = latency > 0 ? clients * 1e9 / static_cast<double>(latency) : kUnlimited;
   const auto block_bytes = [&](double records) {
     return kBlockBytes * std::ceil(records * record_bytes / kBlockBytes);
   };
@@ -50,7 +51,20 @@ double best_records_per_second(double clients, double record_bytes, double iops,
       best = std::max(best, k * (operations - of_large) + j * of_large);
     }
   }
-  return std::min(best, by_latency);
+  return best;
+}
+
+double best_by_latency(double clients, Nanoseconds latency) {
+  return latency > 0 ? clients * 1e9 / static_cast<double>(latency) : kUnlimited;
+}
+
+}  // namespace
+
+// The third limit, clients / latency, only scales the best of the volume down.
+double best_records_per_second(double clients, double record_bytes, double iops,
+                               double bytes_per_second, Nanoseconds latency) {
+  return std::min(best_of_volume(clients, record_bytes, iops, bytes_per_second),
+                  best_by_latency(clients, latency));
 }
 
 double efficiency(const LogMetrics& from, const LogMetrics& to) {
@@ -59,8 +73,12 @@ double efficiency(const LogMetrics& from, const LogMetrics& to) {
   if (seconds <= 0 || records <= 0 || (to.iops == 0 && to.bytes_per_second == 0)) return 0;
   const double appends = (to.append_seconds - from.append_seconds) / seconds;
   const double record_bytes = static_cast<double>(to.record_bytes - from.record_bytes) / records;
-  const double best = best_records_per_second(appends, record_bytes, static_cast<double>(to.iops),
-                                              static_cast<double>(to.bytes_per_second), to.latency);
+  // Clients that come back together are more at once than on average.
+  const auto writes = static_cast<double>(to.block_writes - from.block_writes);
+  const double at_once = std::max(appends, writes > 0 ? records / writes : 0);
+  const double best = std::min(best_of_volume(at_once, record_bytes, static_cast<double>(to.iops),
+                                              static_cast<double>(to.bytes_per_second)),
+                               best_by_latency(appends, to.latency));
   return records / seconds / best;
 }
 

@@ -66,6 +66,15 @@ TEST_F(BenchTest, WritePrintsItsFigures) {
   EXPECT_EQ(line["out_of_order"], 0);
   EXPECT_EQ(line["failed"], 0);
   EXPECT_EQ(line["acks"], "ordered");
+  EXPECT_GE(line["order_tax"], 1);
+  EXPECT_FALSE(line.contains("log_efficiency")) << "no limit is known";
+}
+
+TEST_F(BenchTest, TheLogSaysHowNearItComesToItsLimits) {
+  const Json line = write({"--iops", "500"});
+  EXPECT_GT(line["log_efficiency"], 0);
+  EXPECT_LE(line["log_efficiency"], 1.02);
+  EXPECT_FALSE(write({"--iops", "500", "--acks", "parallel"}).contains("order_tax"));
 }
 
 TEST_F(BenchTest, WriteTakesEveryKindOfClientLogAndDevice) {
@@ -75,6 +84,8 @@ TEST_F(BenchTest, WriteTakesEveryKindOfClientLogAndDevice) {
                               {"--acks", "parallel", "--blocking"},
                               {"--pipeline", "16", "--depth", "2", "--plug-us", "0"},
                               {"--device", "threads"},
+                              {"--callback-threads", "1"},
+                              {"--callback-threads", "3", "--pipeline", "4"},
                               {"--record-size", "300KiB"},
                               {"--durability", "none", "--iops", "500", "--bandwidth", "10MiB"}}) {
     SCOPED_TRACE(testing::PrintToString(kind));

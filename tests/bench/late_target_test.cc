@@ -19,7 +19,8 @@ constexpr Nanoseconds kMean = 1000;
 // Completes when it is told to.
 class HeldTarget final : public Target {
  public:
-  Result<Offset> append(std::span<const std::byte> /*body*/, AppendCallback callback) override {
+  Result<Offset> append(std::span<const std::byte> /*body*/, AppendCallback callback,
+                        std::uint64_t /*key*/) override {
     if (full) return fail(ErrorCode::would_block);
     callbacks_.push_back(std::move(callback));
     return Offset{std::ssize(callbacks_) - 1};
@@ -29,6 +30,7 @@ class HeldTarget final : public Target {
   Nanoseconds poll(Nanoseconds /*now*/) override { return kNever; }
   bool finished() const override { return false; }
   void close() override {}
+  std::optional<LogMetrics> metrics() const override { return std::nullopt; }
 
   void complete_all() {
     for (std::size_t i = 0; i < callbacks_.size(); ++i) {
@@ -50,9 +52,12 @@ std::vector<std::pair<Nanoseconds, std::int64_t>> heard(Nanoseconds mean) {
   LateTarget late(held, host, mean, 1);
   std::vector<std::pair<Nanoseconds, std::int64_t>> calls;
   for (int i = 0; i < 100; ++i) {
-    const auto offset = late.append({}, [&calls, &host](const AppendResult& result) {
-      calls.emplace_back(host.now(), result.offset.value);
-    });
+    const auto offset = late.append(
+        {},
+        [&calls, &host](const AppendResult& result) {
+          calls.emplace_back(host.now(), result.offset.value);
+        },
+        0);
     EXPECT_TRUE(offset.has_value());
   }
   held.complete_all();
@@ -88,10 +93,10 @@ TEST(LateTarget, WhatWasRefusedIsNeverCalledBack) {
   ManualHost host;
   LateTarget late(held, host, kMean, 1);
   held.full = true;
-  EXPECT_FALSE(late.append({}, [](const AppendResult&) { FAIL(); }).has_value());
+  EXPECT_FALSE(late.append({}, [](const AppendResult&) { FAIL(); }, 0).has_value());
   held.full = false;
   int calls = 0;
-  EXPECT_TRUE(late.append({}, [&calls](const AppendResult&) { ++calls; }).has_value());
+  EXPECT_TRUE(late.append({}, [&calls](const AppendResult&) { ++calls; }, 0).has_value());
   held.complete_all();
   late.run_due(2 * kMean);
   EXPECT_EQ(calls, 1);

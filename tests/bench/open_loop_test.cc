@@ -50,7 +50,8 @@ TEST(Arrivals, AreAFunctionOfTheSeed) {
 // Completes when it is told to, and has room for as many as it is told.
 class HeldTarget final : public Target {
  public:
-  Result<Offset> append(std::span<const std::byte> /*body*/, AppendCallback callback) override {
+  Result<Offset> append(std::span<const std::byte> /*body*/, AppendCallback callback,
+                        std::uint64_t /*key*/) override {
     if (error != ErrorCode::would_block) return fail(error);
     if (callbacks_.size() >= room) return fail(ErrorCode::would_block);
     callbacks_.push_back(std::move(callback));
@@ -61,6 +62,7 @@ class HeldTarget final : public Target {
   Nanoseconds poll(Nanoseconds /*now*/) override { return kNever; }
   bool finished() const override { return false; }
   void close() override {}
+  std::optional<LogMetrics> metrics() const override { return std::nullopt; }
 
   [[nodiscard]] std::size_t held() const { return callbacks_.size(); }
   void complete_all() {

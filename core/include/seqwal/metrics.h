@@ -104,8 +104,8 @@ struct LogMetrics {
                                              double bytes_per_second, Nanoseconds latency);
 
 // How near a log came to that between two of its snapshots, with as many appends at a time, of that
-// size on average, as it had: 1 = nobody could do better. 0 where it acknowledged nothing, or knows
-// of no limit. Cost: the square of the number of appends.
+// size on average, as it had, and as many in one write as it wrote: 1 = nobody could do better. 0
+// where it acknowledged nothing, or knows of no limit. Cost: the square of the number of appends.
 [[nodiscard]] double efficiency(const LogMetrics& from, const LogMetrics& to);
 
 }  // namespace seqwal
