@@ -99,6 +99,9 @@ void add(WorldReport& total, const WorldReport& world) {
   total.injuries.detected += world.injuries.detected;
   total.injuries.silent += world.injuries.silent;
   total.injuries.revived += world.injuries.revived;
+  total.injuries.after_closes += world.injuries.after_closes;
+  total.injuries.after_silence += world.injuries.after_silence;
+  total.injuries.after_crashes += world.injuries.after_crashes;
   for (std::size_t i = 0; i < kFaults; ++i) total.faults.at(i) += world.faults.at(i);
   for (std::size_t row = 0; row < kCoverageRows; ++row) {
     for (std::size_t state = 0; state < kStates; ++state) {

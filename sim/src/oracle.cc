@@ -345,7 +345,9 @@ bool Oracle::was_appended(std::int64_t offset, std::span<const std::byte> body) 
 void Oracle::trim_offline_begins(Offset offset) { trim_asked_ = std::max(trim_asked_, offset); }
 
 void Oracle::reset_begins() {
-  if (listening_) resetting_ = true;
+  if (!listening_) return;
+  resetting_ = true;
+  ended_ = Ended::abruptly;
 }
 
 void Oracle::reset_done(Offset start) {
@@ -381,6 +383,7 @@ void Oracle::reset_done(Offset start) {
 void Oracle::resume_begins() {
   if (!listening_) return;
   resuming_ = true;
+  ended_ = Ended::abruptly;
   if (!disk_.harmed() || read_errors_.empty()) return;
   // A read that failed above every watermark looks like what a crash left, and is cut off.
   measure_watermark();
@@ -572,6 +575,7 @@ void Oracle::closed(bool graceful) {
     violate(Invariant::i6_exactly_one_callback, fmt::format("{} callbacks never ran", waiting));
   }
   if (!graceful || tainted_) return;
+  ended_ = Ended::closed;
   if (acknowledged_ != records_.size() - life_first_) {
     violate(Invariant::i1_acknowledged_is_recovered, "closed gracefully without finishing");
   }
@@ -587,6 +591,14 @@ void Oracle::closed(bool graceful) {
                           last_end_));
     }
   }
+}
+
+void Oracle::silent_for_long() {
+  if (!listening_ || failed_ || tainted_) return;
+  if (acknowledged_ != records_.size() - life_first_) {
+    violate(Invariant::i16_everything_resolves, "long silent, and an append was not answered");
+  }
+  ended_ = Ended::silent;
 }
 
 bool Oracle::wrapped() const {

@@ -21,6 +21,7 @@ void Oracle::evidence_is_gone() {
   has_evidence_ = false;
   incarnation_ = 0;
   greatest_watermark_ = -1;
+  ended_ = Ended::abruptly;
 }
 
 void Oracle::foreign_life(std::int64_t start, std::int64_t trim,
@@ -102,6 +103,11 @@ Oracle::Injury Oracle::judge_injury(const Result<RecoveryReport>& result, bool h
       violate(Invariant::i14_damage_is_reported,
               fmt::format("record at {} is lost, below the watermark {}, and nobody says so",
                           record.offset, greatest_watermark_));
+    }
+    if (ended_ != Ended::abruptly) {
+      violate(Invariant::i14_damage_is_reported,
+              fmt::format("record at {} is lost after {}, and nobody says so", record.offset,
+                          ended_ == Ended::closed ? "a close" : "a long silence"));
     }
     return Injury::silent;
   }

@@ -72,6 +72,8 @@ std::string detail(const TraceRow& row) {
                          row.b);
     case Happened::killed:
       return fmt::format("{} writes in flight", row.a);
+    case Happened::silent:
+      return {};
     case Happened::violation:
       return fmt::format("I{}", row.a);
   }
@@ -81,10 +83,10 @@ std::string detail(const TraceRow& row) {
 }  // namespace
 
 std::string_view to_string(Happened kind) {
-  static constexpr std::array<std::string_view, 21> kNames = {
-      "world",  "run",   "submitted", "completed", "fault",     "appended",  "refused",
-      "called", "trim",  "trimmed",   "event",     "opened",    "recovered", "reset",
-      "closed", "power", "fate",      "killed",    "violation", "resumed",   "injured"};
+  static constexpr std::array<std::string_view, 22> kNames = {
+      "world", "run",     "submitted", "completed", "fault",     "appended", "refused", "called",
+      "trim",  "trimmed", "event",     "opened",    "recovered", "reset",    "closed",  "power",
+      "fate",  "killed",  "violation", "resumed",   "injured",   "silent"};
   return kNames.at(static_cast<std::size_t>(kind));
 }
 

@@ -336,14 +336,15 @@ bool Workload::begin_trim(Offset offset, bool is_record) {
   return true;
 }
 
+void Workload::settle() {
+  while (!over() && !log_.failure() &&
+         (oracle_.acknowledged_in_life() < oracle_.appended_in_life() || trims_pending_ > 0 ||
+          !coroutines_.empty())) {
+    scheduler_.sleep(10'000);
+  }
+}
+
 void Workload::fill_and_drain() {
-  const auto settle = [this] {
-    while (!over() && !log_.failure() &&
-           (oracle_.acknowledged_in_life() < oracle_.appended_in_life() || trims_pending_ > 0 ||
-            !coroutines_.empty())) {
-      scheduler_.sleep(10'000);
-    }
-  };
   const std::uint64_t length = std::min<std::uint64_t>(
       std::max<std::uint64_t>(plan_.capacity / 48, 1000), log_.max_body_bytes());
   for (bool full = false; !full && !over();) {

@@ -32,6 +32,9 @@ class Workload {
   // alone, after all others.
   void fill_and_drain();
 
+  // Waits until all that was asked of the log is answered.
+  void settle();
+
   [[nodiscard]] bool ring_full() const { return ring_full_; }
   // So many have been done.
   [[nodiscard]] std::uint64_t operations() const { return operations_; }

@@ -28,7 +28,7 @@ State WorldRun::state() const {
 
 void WorldRun::live() {
   phase_ = State::opening;
-  dead_ = failing_ = overdue_ = gave_up_ = closing_ = false;
+  dead_ = failing_ = overdue_ = gave_up_ = closing_ = silent_ = false;
   steps_ = 0;
   workload_ = nullptr;
   choices_.begin_part();
@@ -45,6 +45,10 @@ void WorldRun::draw_crash() {
   if (plan_.profile == Profile::liveness ||
       choices_.one_in(Stream::crash, plan_.close_one_in, "close")) {
     crash_plan_.crashes = false;
+    return;
+  }
+  if (choices_.one_in(Stream::crash, plan_.silent_one_in, "silent")) {
+    crash_plan_.falls_silent = true;
     return;
   }
   if (choices_.one_in(Stream::crash, 20, "early crash")) {
@@ -74,6 +78,7 @@ bool WorldRun::disk_stalls() const {
 
 bool WorldRun::crash_is_due() {
   if (!crash_plan_.crashes || dead_) return false;
+  if (crash_plan_.falls_silent) return silent_;
   if (crash_plan_.at_step != 0) return steps_ >= crash_plan_.at_step;
   if (!crash_is_near()) return false;
   if (crash_plan_.outlives_hangs && disk_.hangs() && !gave_up_) return false;

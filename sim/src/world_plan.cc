@@ -185,6 +185,9 @@ WorldPlan draw_plan(Profile profile, Choices& choices) {
   draw_policy(plan, draw);
   draw_workload(plan, draw);
   draw_deadline(plan, draw);
+  if (plan.profile == Profile::rot) {
+    plan.silent_one_in = draw.of<std::uint64_t>({0, 4, 2, 8}, "silences");
+  }
   return plan;
 }
 

@@ -47,6 +47,7 @@ struct WorldPlan {
   bool created_bare = false;            // by a writer that leaves no evidence
   std::uint64_t taken_over_one_in = 0;  // lives before which such a writer rewrites the headers
   std::uint64_t injuries = 0;           // of a life, at rest, each taken back
+  std::uint64_t silent_one_in = 0;      // lives that fall silent for long before they crash
 
   // Block writes, whatever the log does.
   [[nodiscard]] std::uint64_t most_in_flight() const {

@@ -14,6 +14,12 @@
 #include "world_run.h"
 
 namespace seqwal::sim {
+namespace {
+
+// A log that nobody appends to says after a second how far it is durable.
+constexpr Nanoseconds kSilence = 2'000'000'000;
+
+}  // namespace
 
 void WorldRun::judge_error(const char* what, const Error& error) {
   if (dead_ || disk_.harmed() || oracle_.tainted()) return;
@@ -174,27 +180,42 @@ void WorldRun::injure(SimDevice& device) {
         oracle_.judge_injury(result, injury.hits_header(), injury.kind() == InjuryKind::stale);
     trace_.note(Happened::injured, static_cast<std::int64_t>(injury.kind()),
                 static_cast<std::int64_t>(injury.position()), static_cast<std::int64_t>(outcome));
-    switch (outcome) {
-      case Oracle::Injury::harmless:
-        ++report_.injuries.harmless;
-        break;
-      case Oracle::Injury::alarm:
-        ++report_.injuries.alarms;
-        break;
-      case Oracle::Injury::detected:
-        ++report_.injuries.detected;
-        break;
-      case Oracle::Injury::silent:
-        ++report_.injuries.silent;
-        break;
-      case Oracle::Injury::revived:
-        ++report_.injuries.revived;
-        break;
-    }
+    count_injury(outcome);
   }
   oracle_.forget_read_errors();
   if (older_.empty() || choices_.one_in(Stream::fault, 4, "remember the disk")) {
     older_.assign(disk_.visible().begin(), disk_.visible().end());
+  }
+}
+
+void WorldRun::count_injury(Oracle::Injury outcome) {
+  switch (outcome) {
+    case Oracle::Injury::harmless:
+      ++report_.injuries.harmless;
+      break;
+    case Oracle::Injury::alarm:
+      ++report_.injuries.alarms;
+      break;
+    case Oracle::Injury::detected:
+      ++report_.injuries.detected;
+      break;
+    case Oracle::Injury::silent:
+      ++report_.injuries.silent;
+      break;
+    case Oracle::Injury::revived:
+      ++report_.injuries.revived;
+      break;
+  }
+  switch (oracle_.ended()) {
+    case Oracle::Ended::abruptly:
+      ++report_.injuries.after_crashes;
+      break;
+    case Oracle::Ended::silent:
+      ++report_.injuries.after_silence;
+      break;
+    case Oracle::Ended::closed:
+      ++report_.injuries.after_closes;
+      break;
   }
 }
 
@@ -330,7 +351,7 @@ void WorldRun::serve(Log& log, SimDevice& device) {
   const bool drains = plan_.profile == Profile::liveness;
   for (std::uint64_t i = 0; i < plan_.clients; ++i) {
     scheduler_.spawn([&] {
-      workload.run_client(crash_plan_.crashes);
+      workload.run_client(crash_plan_.crashes && !crash_plan_.falls_silent);
       if (working == 1 && !dead_) {
         if (drains) {
           disk_.heal();
@@ -341,8 +362,12 @@ void WorldRun::serve(Log& log, SimDevice& device) {
         if (gave_up_ && choices_.one_in(Stream::workload, 2, "closes late")) {
           scheduler_.sleep(plan_.log.append_deadline);
         }
-        closing_ = true;
-        log.close();
+        if (crash_plan_.falls_silent) {
+          fall_silent(workload);
+        } else {
+          closing_ = true;
+          log.close();
+        }
       }
       --working;
     });
@@ -368,6 +393,17 @@ void WorldRun::serve(Log& log, SimDevice& device) {
   oracle_.closed(graceful);
   report_.appended += oracle_.appended_in_life();
   report_.acknowledged += oracle_.acknowledged_in_life();
+}
+
+// Nobody appends until the log has said how far it is durable, and until the crash.
+void WorldRun::fall_silent(Workload& workload) {
+  workload.settle();
+  if (!dead_) scheduler_.sleep(kSilence);
+  if (dead_) return;
+  trace_.note(Happened::silent);
+  oracle_.silent_for_long();
+  silent_ = true;
+  while (!dead_) scheduler_.yield();
 }
 
 // A log whose device does not answer comes to its end, and everybody is told.

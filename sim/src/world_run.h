@@ -95,6 +95,7 @@ class WorldRun final : public EventSink {
     std::uint64_t patience = 0;      // or one less after so many steps, and so on;
     std::uint64_t waited = 0;        // steps since it was one more
     bool stalls = false;             // until then the disk answers nobody who can go on
+    bool falls_silent = false;       // clients end, all is answered, and nobody appends for long
     bool outlives_hangs = false;     // not while a request hangs and the log waits for it
   };
 
@@ -122,12 +123,14 @@ class WorldRun final : public EventSink {
   void forge();
   [[nodiscard]] bool trim_offline(SimDevice& device);
   void injure(SimDevice& device);
+  void count_injury(Oracle::Injury outcome);
   [[nodiscard]] Result<RecoveryReport> read_injured(SimDevice& device);
   [[nodiscard]] bool recover(Log& log, SimDevice& device, bool resumes);
   [[nodiscard]] bool recover_again(SimDevice& device, RecoveryOptions options);
   [[nodiscard]] bool resume(Log& log);
   [[nodiscard]] bool reset(Log& log);
   void serve(Log& log, SimDevice& device);
+  void fall_silent(Workload& workload);
   void check_deadline(const Log& log);
   void leave_hanging(Log& log, SimDevice& device);
   void judge_error(const char* what, const Error& error);
@@ -156,6 +159,7 @@ class WorldRun final : public EventSink {
   Offset durable_then_;
   Offset trimmed_then_;
   bool closing_ = false;
+  bool silent_ = false;  // for long
   CrashPlan crash_plan_;
   std::uint64_t steps_ = 0;
   Workload* workload_ = nullptr;

@@ -117,6 +117,8 @@ class Oracle final : public DiskObserver {
   void trim_done(Offset asked, const Result<Offset>& result);
   // Every callback ran that will ever run.
   void closed(bool graceful);
+  // All appends were answered, and then nobody appended for more than a second.
+  void silent_for_long();
 
   // --- what a workload may pick from
   [[nodiscard]] std::size_t appended_in_life() const { return records_.size() - life_first_; }
@@ -138,6 +140,9 @@ class Oracle final : public DiskObserver {
   // Somebody damaged the disk at rest, and this is what recovery made of it.
   enum class Injury : std::uint8_t { harmless, alarm, detected, silent, revived };
   void measure_watermark();
+  // How the life before ended. Where not abruptly, all damage is told.
+  enum class Ended : std::uint8_t { abruptly, silent, closed };
+  [[nodiscard]] Ended ended() const { return ended_; }
   [[nodiscard]] Injury judge_injury(const Result<RecoveryReport>& result, bool hits_header,
                                     bool is_stale);
   // A reset or resume has begun, and nobody knows whether it was done.
@@ -245,6 +250,7 @@ class Oracle final : public DiskObserver {
   std::int64_t resumed_at_ = -1;                                          // where this life went on
   std::uint32_t incarnation_ = 0;         // the greatest that stood in a header
   std::int64_t greatest_watermark_ = -1;  // on the disk, when it was measured
+  Ended ended_ = Ended::abruptly;
   bool running_ = false;
   bool failed_ = false;
   Offset failed_at_ = kNoOffset;

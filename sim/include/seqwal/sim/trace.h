@@ -37,6 +37,7 @@ enum class Happened : std::uint8_t {
   violation,  // a: invariant
   resumed,    // a: end of what is kept
   injured,    // a: kind, b: position, c: what came of it
+  silent,     // nobody has appended for long
 };
 [[nodiscard]] std::string_view to_string(Happened kind);
 

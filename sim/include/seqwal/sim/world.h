@@ -66,6 +66,10 @@ struct Injuries {
   std::uint64_t silent = 0;    // and was not: all of it above the greatest watermark on the disk
   // An old copy of the block write in whose place a resume went on came back, and was taken for it.
   std::uint64_t revived = 0;
+  // The same ones, by how the life before had ended.
+  std::uint64_t after_closes = 0;
+  std::uint64_t after_silence = 0;  // a crash that nobody had appended before for long
+  std::uint64_t after_crashes = 0;  // other ones, and lives that ended early
 };
 
 struct WorldReport {
