@@ -30,6 +30,9 @@ TEST_P(Seeds, KeepEveryPromiseNow) {
   const auto recording = Recording::from_text(text.str());
   ASSERT_TRUE(recording) << recording.error();
   EXPECT_FALSE(recording->why.empty()) << "say in one line why it is kept";
+  EXPECT_TRUE(
+      std::filesystem::exists(SEQWAL_SOURCE_DIR "/tests/mutants/" + recording->bug + ".txt"))
+      << "name the bug of tests/mutants that breaks it: '" << recording->bug << "'";
   WorldSupplies supplies;
   const WorldReport report = replay(*recording, supplies);
   EXPECT_GT(report.lives, 0U);

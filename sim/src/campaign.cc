@@ -138,8 +138,9 @@ CampaignReport run_campaign(const CampaignOptions& options) {
 // --- recordings -------------------------------------------------------------------------------
 
 std::string Recording::to_text() const {
-  std::string text = fmt::format("{}\nwhy {}\nprofile {}\n", kFirstLine, why,
-                                 kProfileNames.at(static_cast<std::size_t>(profile)));
+  std::string text = fmt::format("{}\nwhy {}\n", kFirstLine, why);
+  if (!bug.empty()) text += fmt::format("bug {}\n", bug);
+  text += fmt::format("profile {}\n", kProfileNames.at(static_cast<std::size_t>(profile)));
   return text + (seed ? fmt::format("seed {}\n", *seed) : list.to_text());
 }
 
@@ -160,6 +161,8 @@ std::expected<Recording, std::string> Recording::from_text(std::string_view text
     const std::string_view rest = line.substr(std::min(line.size(), word.size() + 1));
     if (word == "why") {
       recording.why = rest;
+    } else if (word == "bug") {
+      recording.bug = rest;
     } else if (word == "profile") {
       const auto name = std::ranges::find(kProfileNames, rest);
       if (name == kProfileNames.end()) {

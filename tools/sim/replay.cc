@@ -26,7 +26,8 @@ std::string source(const ReplayFlags& flags) {
 
 std::expected<sim::Recording, Exit> load(const ReplayFlags& flags) {
   if (flags.seed) {
-    return sim::Recording{.why = {}, .profile = flags.profile, .seed = flags.seed, .list = {}};
+    return sim::Recording{
+        .why = {}, .bug = {}, .profile = flags.profile, .seed = flags.seed, .list = {}};
   }
   std::ifstream in(flags.file, std::ios::binary);
   std::stringstream text;

@@ -29,7 +29,7 @@ void keep(const std::string& what, const BrokenWorld& world, const sim::ChoiceLi
   tell(what, world);
   const std::string file = fmt::format("seqwal-sim-{}.replay", world.seed);
   const sim::Recording recording{
-      .why = what, .profile = world.profile, .seed = std::nullopt, .list = smaller};
+      .why = what, .bug = {}, .profile = world.profile, .seed = std::nullopt, .list = smaller};
   std::ofstream out(file);
   out << recording.to_text();
   out.close();
@@ -112,7 +112,8 @@ Exit tell_violation(const sim::Violation& violation, const BrokenWorld& world) {
   if (!world.shrink) return tell_as_it_is(text(violation.what), world);
   sim::WorldSupplies supplies;
   const sim::ChoiceList list = sim::record_seed(world.seed, world.profile, supplies);
-  sim::Recording recording{.why = {}, .profile = world.profile, .seed = std::nullopt, .list = {}};
+  sim::Recording recording{
+      .why = {}, .bug = {}, .profile = world.profile, .seed = std::nullopt, .list = {}};
   std::string what = violation.what;
   std::uint64_t events = std::numeric_limits<std::uint64_t>::max();
   const sim::ChoiceList smaller =
@@ -133,7 +134,8 @@ Exit tell_violation(const sim::Violation& violation, const BrokenWorld& world) {
 
 Exit tell_panic(const std::string& how, const BrokenWorld& world) {
   if (!world.shrink) return tell_as_it_is(how, world);
-  sim::Recording recording{.why = {}, .profile = world.profile, .seed = std::nullopt, .list = {}};
+  sim::Recording recording{
+      .why = {}, .bug = {}, .profile = world.profile, .seed = std::nullopt, .list = {}};
   const sim::ChoiceList list = record_until_death(world.seed, world.profile);
   const sim::ChoiceList smaller =
       sim::shrink(list, kForkedShrinkAttempts, [&](const sim::ChoiceList& candidate) {

@@ -56,6 +56,7 @@ void add(WorldReport& total, const WorldReport& world);
 // A run as a file: what is needed to do it again, and why somebody kept it.
 struct Recording {
   std::string why;  // one line
+  std::string bug;  // the planted one, of tests/mutants, that breaks this run; may be empty
   Profile profile = Profile::swarm;
   std::optional<std::uint64_t> seed;  // or else
   ChoiceList list;
