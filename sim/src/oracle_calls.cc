@@ -67,10 +67,11 @@ void Oracle::forget_awaited() {
   awaited_.clear();
 }
 
-// What was awaited when the process died was appended there, it turns out.
+// What was awaited when the process died was appended there, it turns out. After a lie, offsets may
+// have been given again.
 void Oracle::place_awaited(std::int64_t offset, std::span<const std::byte> body) {
   const auto is_it = [&](const Awaited& awaited) {
-    return same(awaited.body, body) && fits(awaited, offset);
+    return same(awaited.body, body) && (tainted_ || fits(awaited, offset));
   };
   const auto found = std::ranges::find_if(awaited_, is_it);
   if (found != awaited_.end()) place(found, offset);
