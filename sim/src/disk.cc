@@ -212,6 +212,16 @@ void Disk::arm() {
   harmed_ = false;
 }
 
+// Drawn anew, because so few flushes are in flight just then.
+void Disk::owner_fails() {
+  const auto flush = std::ranges::find(pending_, IoKind::flush, &Pending::kind);
+  if (flush == pending_.end() || flush->fault != Fault::none || !armed_ || harm_left_ == 0) return;
+  if (std::ranges::find(options_.faults, Fault::flush_lies) == options_.faults.end()) return;
+  if (!choices_.one_in(Stream::fault, 2, "the last flush lies")) return;
+  --harm_left_;
+  flush->fault = Fault::flush_lies;
+}
+
 // --- completion -------------------------------------------------------------------------------
 
 bool Disk::has_event() const {

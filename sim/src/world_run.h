@@ -53,6 +53,7 @@ class WorldRun final : public EventSink {
                 event.value, event.os_error);
     if (event.kind == EventKind::failed) {
       failing_ = true;
+      disk_.owner_fails();
       oracle_.log_failed(event.offset);
     }
   }

@@ -106,6 +106,8 @@ class Disk {
   void kill();
   // No more faults from now on; ENODEV and EROFS are over, what hangs goes on.
   void heal();
+  // The owner goes on with nothing: a flush that is in flight then may lie, where flushes do.
+  void owner_fails();
   // Faults may strike again, with a new budget.
   void arm();
   // Somebody else wrote these bytes there, durably: the fault of that name.
