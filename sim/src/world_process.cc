@@ -111,35 +111,54 @@ bool WorldRun::create(SimDevice& device) {
   return true;
 }
 
-// Where a record stands or the next one could, stands now what only its length gives away.
+// Where a record stands, or behind one, where the next one or padding could, stands now what only
+// its length or its checksum gives away.
 void WorldRun::forge() {
+  const auto choose = [&](std::uint64_t n, const char* label) {
+    return choices_.choose(Stream::fault, n, label);
+  };
   const auto reading = naive_read(disk_.visible(), NaiveMode::standard);
   if (!reading) return;
-  const std::size_t count = reading->records.size();
-  const std::size_t index = choices_.choose(Stream::fault, count + 1, "forge at");
-  const Offset offset = index < count ? Offset{reading->records[index].offset}
-                                      : round_up_to_block(Offset{reading->end});
   const Geometry geometry(plan_.capacity);
+  const std::vector<NaiveRecord>& records = reading->records;
+  Offset offset = round_up_to_block(Offset{reading->end});
+  if (const std::size_t index = choose(records.size() + 1, "forge at"); index < records.size()) {
+    const NaiveRecord* record = &records[index];
+    offset = Offset{record->offset};
+    if (const std::uint64_t behind = choose(3, "forge behind"); behind > 0) {
+      const auto jumps = [&](const NaiveRecord& last, const NaiveRecord& first) {
+        return geometry.next_cycle(Offset{last.offset}).value <= first.offset;
+      };
+      const auto last = std::ranges::adjacent_find(records, jumps);
+      if (behind == 2 && last != records.end()) record = &*last;
+      offset =
+          round_up_to_block(Offset{record->offset + kRecordHeaderBytes + std::ssize(record->body)});
+    }
+  }
   const std::int64_t left = geometry.left_in_cycle(offset);
   if (left < kRecordHeaderBytes) return;
-  const std::array<std::int64_t, 8> lengths = {
-      left,        left + 1,
-      left + 4096, left - 1,
-      left / 2,    kRecordHeaderBytes,
-      0xFFFFFFFF,  std::int64_t{kMaxBodyBytes} + kRecordHeaderBytes + 1};
-  const std::int64_t length =
-      lengths.at(choices_.choose(Stream::fault, lengths.size(), "length of the forgery"));
   std::array<std::byte, kRecordHeaderBytes> bytes{};
-  encode_record_header(
-      {.kind = choices_.choose(Stream::fault, 2, "forged padding") == 1 ? RecordKind::padding
-                                                                        : RecordKind::data,
-       .body_length_bytes =
-           static_cast<std::uint32_t>(std::max<std::int64_t>(length - kRecordHeaderBytes, 0)),
-       .offset = offset,
-       .body_checksum = 0},
-      bytes);
-  if (choices_.choose(Stream::fault, 2, "forged badly") == 1) bytes.back() ^= std::byte{1};
-  disk_.forge(geometry.position(offset).value, bytes);
+  const std::uint64_t position = geometry.position(offset).value;
+  if (choose(4, "forge what stands there") == 3) {
+    std::ranges::copy(disk_.visible().subspan(position, bytes.size()), bytes.begin());
+    bytes.back() ^= std::byte{1};
+  } else {
+    const std::array<std::int64_t, 8> lengths = {
+        left,        left + 1,
+        left + 4096, left - 1,
+        left / 2,    kRecordHeaderBytes,
+        0xFFFFFFFF,  std::int64_t{kMaxBodyBytes} + kRecordHeaderBytes + 1};
+    const std::int64_t length = lengths.at(choose(lengths.size(), "length of the forgery"));
+    encode_record_header(
+        {.kind = choose(2, "forged padding") == 1 ? RecordKind::padding : RecordKind::data,
+         .body_length_bytes =
+             static_cast<std::uint32_t>(std::max<std::int64_t>(length - kRecordHeaderBytes, 0)),
+         .offset = offset,
+         .body_checksum = 0},
+        bytes);
+    if (choose(2, "forged badly") == 1) bytes.back() ^= std::byte{1};
+  }
+  disk_.forge(position, bytes);
 }
 
 bool WorldRun::trim_offline(SimDevice& device) {
