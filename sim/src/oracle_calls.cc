@@ -70,6 +70,7 @@ void Oracle::forget_awaited() {
 // What was awaited when the process died was appended there, it turns out. After a lie, offsets may
 // have been given again.
 void Oracle::place_awaited(std::int64_t offset, std::span<const std::byte> body) {
+  if (awaited_.empty() || (tainted_ && was_appended(offset, body))) return;
   const auto is_it = [&](const Awaited& awaited) {
     return same(awaited.body, body) && (tainted_ || fits(awaited, offset));
   };
