@@ -239,6 +239,29 @@ TEST_P(Resume, AJumpOfAnOlderTimelineIsDamage) {
   }
 }
 
+// The same, and the block write behind the jump is too full to say where the one before it ended.
+TEST_P(Resume, AJumpOfAnOlderTimelineIsDamageThoughNothingBehindItTells) {
+  LogWorld first(options());
+  const Geometry geometry(65536);
+  Offset last;
+  Offset end = first.start();
+  while (geometry.left_in_cycle(end) > 8192) {
+    last = write(first, {4000});
+    end = round_up_to_block(last + 4024);
+  }
+  EXPECT_TRUE(first.trim(last).has_value());
+  first.run();
+  const Image kept = first.device().image();
+  write(first, {9000});
+  const Image old = first.device().image();
+  first.kill();
+  const auto second = resumed(kept);
+  EXPECT_EQ(write(*second, {100}), end);
+  EXPECT_EQ(write(*second, {20480 - 24 - 10}), geometry.next_cycle(end));
+  second->close();
+  expect_damaged_by(old, end, second->device().image());
+}
+
 TEST_P(Resume, RotInTheLastRecordOfAClosedLogIsDamage) {
   LogWorld first(options());
   write(first, {100});

@@ -113,7 +113,7 @@ class Recovery::Impl {
 
   Result<Proof> prove(const Parsed& parsed) {
     if (!witness_.exists()) return Proof::unknown;
-    if (parsed.found == Found::padding) return prove_jump(parsed.offset);
+    if (parsed.found == Found::padding) return prove_padding(parsed.offset);
     if (parsed.found == Found::data) return prove_record(parsed);
     const Offset trim = headers_.header().trim;
     if (parsed.offset == trim && is_block_aligned(saturating_add(trim, 1))) return Proof::unknown;
@@ -242,6 +242,18 @@ class Recovery::Impl {
     if (auto ok = call_witnesses(offset); !ok) return std::unexpected(ok.error());
     const Offset end = witness_.durable_end();
     return offset < end && end <= cycle ? Proof::refuted : Proof::unknown;
+  }
+
+  // Padding is zero up to the next cycle. Where a record begins in it, it is an old copy of what
+  // stood there before a resume went on.
+  Result<Proof> prove_padding(Offset offset) {
+    const auto proof = prove_jump(offset);
+    if (!proof || *proof != Proof::unknown || offset >= witness_.watermark()) return proof;
+    const Offset end =
+        std::min(geometry_.next_cycle(offset), saturating_add(offset, witness_.reach_bytes()));
+    const auto holds_record = witness_.record_begins_in(next_block(offset), end);
+    if (!holds_record) return std::unexpected(holds_record.error());
+    return *holds_record ? Proof::refuted : Proof::unknown;
   }
 
   // The block write before this one ended at the boundary `offset`.

@@ -102,6 +102,23 @@ Result<void> Witness::examine_block_write(Offset begin) {
   return {};
 }
 
+Result<bool> Witness::record_begins_in(Offset from, Offset to) {
+  if (buffer_.size() == 0) buffer_ = AlignedBuffer(kPieceBytes);
+  for (Offset at = from; at < std::min(to, end_);) {
+    const std::int64_t length = std::min(kPieceBytes, std::min(to, end_) - at);
+    const auto bytes = buffer_.span().first(static_cast<std::size_t>(length));
+    const auto bad = scanner_.peek(at, bytes);
+    if (!bad) return std::unexpected(bad.error());
+    for (std::int64_t done = 0; done < length; done += kBlockBytes) {
+      if (std::ranges::find(*bad, at + done) != bad->end()) continue;
+      const std::span<const std::byte> block = bytes.subspan(static_cast<std::size_t>(done));
+      if (decode_record_header(block.first<kRecordHeaderBytes>(), at + done)) return true;
+    }
+    at = at + length;
+  }
+  return false;
+}
+
 std::optional<BlockEvidence> Witness::holding(Offset offset) const {
   const auto entry = block_writes_.upper_bound(offset.value);
   if (entry == block_writes_.end() || entry->second.begin > offset) return std::nullopt;

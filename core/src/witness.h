@@ -40,6 +40,8 @@ class Witness {
   // Looks at the block write that begins at `begin`, if that was not done, and returns its evidence
   // if it has any.
   [[nodiscard]] Result<std::optional<BlockEvidence>> beginning_at(Offset begin);
+  // Whether a record or padding begins at a block boundary in [from, to), of one cycle.
+  [[nodiscard]] Result<bool> record_begins_in(Offset from, Offset to);
   // Of what was looked at: the block write that holds `offset`.
   [[nodiscard]] std::optional<BlockEvidence> holding(Offset offset) const;
 
