@@ -164,8 +164,12 @@ class Recovery::Impl {
 
   // From `offset` on, inside a block, stands the end of a block write.
   Result<bool> is_fill(Offset offset) {
-    if (head_is_unreadable_) return false;
     const Offset end = next_block(offset);
+    if (head_is_unreadable_) {
+      // A header that begins here may reach into the next block, and that be what cannot be read.
+      if (offset + kRecordHeaderBytes <= end || contradicts_fill(offset, end)) return false;
+      return witness_.is_zero(offset, end);
+    }
     const auto length = static_cast<std::uint32_t>(end - offset);
     std::span<const std::byte> rest =
         std::span<const std::byte>(head_).first(std::min(length, head_bytes_));
@@ -182,10 +186,15 @@ class Recovery::Impl {
     } else if (std::ranges::any_of(rest, [](std::byte b) { return b != std::byte{0}; })) {
       return false;
     }
-    const Offset durable = witness_.durable_end();
-    if (offset < durable && durable <= end) return false;
+    if (contradicts_fill(offset, end)) return false;
     if (evidence) note_block_write(*evidence);
     return true;
+  }
+
+  // A durable record ended behind `offset`, up to `end`.
+  [[nodiscard]] bool contradicts_fill(Offset offset, Offset end) const {
+    const Offset durable = witness_.durable_end();
+    return offset < durable && durable <= end;
   }
 
   // Or the block write that begins at the next boundary says that the one before ended at `offset`.

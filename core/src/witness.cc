@@ -119,6 +119,17 @@ Result<bool> Witness::record_begins_in(Offset from, Offset to) {
   return false;
 }
 
+Result<bool> Witness::is_zero(Offset from, Offset to) {
+  if (buffer_.size() == 0) buffer_ = AlignedBuffer(kPieceBytes);
+  const Offset begin = round_down_to_block(from);
+  const auto block = buffer_.span().first(kBlockBytes);
+  const auto bad = scanner_.peek(begin, block);
+  if (!bad) return std::unexpected(bad.error());
+  const auto asked =
+      block.subspan(static_cast<std::size_t>(from - begin), static_cast<std::size_t>(to - from));
+  return bad->empty() && std::ranges::all_of(asked, [](std::byte b) { return b == std::byte{0}; });
+}
+
 std::optional<BlockEvidence> Witness::holding(Offset offset) const {
   const auto entry = block_writes_.upper_bound(offset.value);
   if (entry == block_writes_.end() || entry->second.begin > offset) return std::nullopt;

@@ -42,6 +42,8 @@ class Witness {
   [[nodiscard]] Result<std::optional<BlockEvidence>> beginning_at(Offset begin);
   // Whether a record or padding begins at a block boundary in [from, to), of one cycle.
   [[nodiscard]] Result<bool> record_begins_in(Offset from, Offset to);
+  // Whether [from, to), of one block, can be read and is zero.
+  [[nodiscard]] Result<bool> is_zero(Offset from, Offset to);
   // Of what was looked at: the block write that holds `offset`.
   [[nodiscard]] std::optional<BlockEvidence> holding(Offset offset) const;
 
