@@ -104,8 +104,9 @@ Result<void> Witness::examine_block_write(Offset begin) {
 
 Result<bool> Witness::record_begins_in(Offset from, Offset to) {
   if (buffer_.size() == 0) buffer_ = AlignedBuffer(kPieceBytes);
-  for (Offset at = from; at < std::min(to, end_);) {
-    const std::int64_t length = std::min(kPieceBytes, std::min(to, end_) - at);
+  to = round_up_to_block(std::min(to, end_));
+  for (Offset at = from; at < to;) {
+    const std::int64_t length = std::min(kPieceBytes, to - at);
     const auto bytes = buffer_.span().first(static_cast<std::size_t>(length));
     const auto bad = scanner_.peek(at, bytes);
     if (!bad) return std::unexpected(bad.error());
