@@ -5,8 +5,8 @@
 // true when it was written, and what was durable once stays so. Everything else counts only at its
 // place.
 //
-// Each block is looked at once, the first block write of a cycle perhaps twice. What cannot be read
-// says nothing. One thread.
+// Each block is looked at once, the first block write of a cycle perhaps twice, and padding that
+// nothing vouches for once more. What cannot be read says nothing. One thread.
 #ifndef SEQWAL_WITNESS_H
 #define SEQWAL_WITNESS_H
 
