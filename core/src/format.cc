@@ -4,15 +4,13 @@
 #include <cstring>
 
 #include "big_endian.h"
-#include "short_checksum.h"
+#include "record_header.h"
 
 namespace seqwal {
 namespace {
 
 constexpr std::uint32_t kWalMagicV0 = 0x12345678;
 constexpr std::uint32_t kWalMagicV1 = 0x01234567;
-constexpr std::uint32_t kDataMagic = 0x87654321;
-constexpr std::uint32_t kPaddingMagic = 0x76543210;
 
 // Where the fields of a WAL header stand.
 constexpr std::size_t kWalMagicAt = 0;
@@ -25,20 +23,6 @@ constexpr std::size_t kWalNodeIdAt = 40;
 constexpr std::size_t kWalEpochAt = 44;
 constexpr std::size_t kWalChecksumAt = 52;
 static_assert(kWalChecksumAt + sizeof(std::uint32_t) == kWalHeaderBytes);
-
-// Where the fields of a record header stand.
-constexpr std::size_t kRecordMagicAt = 0;
-constexpr std::size_t kRecordLengthAt = 4;
-constexpr std::size_t kRecordBodyOffsetAt = 8;
-constexpr std::size_t kRecordBodyChecksumAt = 16;
-constexpr std::size_t kRecordChecksumAt = 20;
-static_assert(kRecordChecksumAt + sizeof(std::uint32_t) == kRecordHeaderBytes);
-
-// Of a record header, as its first words stand in memory: magic and length, offset, checksum.
-std::uint32_t record_header_checksum(std::uint64_t first, std::uint64_t second,
-                                     std::uint32_t third) {
-  return short_checksum(first, second, third) & kChecksumMask;
-}
 
 bool plausible_capacity(std::uint64_t capacity_bytes) {
   return capacity_bytes >= kMinCapacityBytes && capacity_bytes <= kMaxCapacityBytes &&
@@ -114,17 +98,7 @@ std::optional<std::uint32_t> current_slot(std::span<const HeaderSlot, kHeaderSlo
 
 void encode_record_header(const RecordHeader& header,
                           std::span<std::byte, kRecordHeaderBytes> out) {
-  const std::uint32_t magic = header.kind == RecordKind::data ? kDataMagic : kPaddingMagic;
-  // In registers: what is read back in pieces of another size has to wait for the cache.
-  const std::uint64_t first = to_big_endian(std::uint64_t{magic} << 32U | header.body_length_bytes);
-  const std::uint64_t second =
-      to_big_endian(static_cast<std::uint64_t>(header.offset.value + kRecordHeaderBytes));
-  const std::uint32_t sum =
-      record_header_checksum(first, second, to_big_endian(header.body_checksum));
-  const std::uint64_t third = to_big_endian(std::uint64_t{header.body_checksum} << 32U | sum);
-  std::memcpy(out.data(), &first, sizeof first);
-  std::memcpy(out.data() + kRecordBodyOffsetAt, &second, sizeof second);
-  std::memcpy(out.data() + kRecordBodyChecksumAt, &third, sizeof third);
+  store_record_header(header, out.data());
 }
 
 std::optional<RecordHeader> decode_record_header(

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "log_buffer.h"
+#include "record_header.h"
 #include "seqwal/check.h"
 #include "seqwal/format.h"
 
@@ -107,7 +108,7 @@ std::expected<Appended, Refusal> BasicLogBuffer<Atomics>::append(const NewRecord
     const std::int64_t at = plan.new_block ? 0 : plan.before.used_bytes();
     std::byte* to = block_memory_at(claim->number & (block_count_ - 1)) + at;
     Atomics::writes_bytes({to, record_bytes});
-    encode_record_header(header, std::span<std::byte, kRecordHeaderBytes>(to, kRecordHeaderBytes));
+    store_record_header(header, to);
     to += kRecordHeaderBytes;
     for (const auto piece : record.pieces) {
       if (!piece.empty()) std::memcpy(to, piece.data(), piece.size());
