@@ -3,12 +3,16 @@
 // One of the threads polls the log whenever it finds no room; so no thread sleeps, and with one
 // thread all the work of a record is in its time. The limit beside it is a pass for the checksum,
 // by libdeflate, and a copy into memory of the same size, by as many threads, before and after; the
-// own limit is the same with the log's checksum.
+// own limit is the same with the log's checksum. With several threads the order limit is what one
+// order of their records takes at least, whatever the log: the own limit, into memory that they
+// share, each copy at the place that an addition to a shared number says, right behind the one
+// before.
 #include <fmt/format.h>
 #include <libdeflate.h>
 
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstring>
 #include <memory>
 #include <thread>
@@ -90,6 +94,29 @@ double limit_ns(const MemoryOptions& options, double seconds, Sum sum_of) {
   });
 }
 
+double order_limit_ns(const MemoryOptions& options, double seconds) {
+  const LogOptions log;
+  const std::size_t memory_bytes = std::bit_floor(std::size_t{log.blocks} * kSoftLimitBytes);
+  std::vector<std::byte> memory(memory_bytes + options.record_bytes);
+  alignas(64) std::atomic<std::uint64_t> tail{0};
+  return time_records(options, seconds, [&](std::uint32_t thread, auto running) {
+    const std::vector<std::byte> body = make_body(options.record_bytes, thread);
+    std::uint64_t records = 0;
+    std::uint32_t sum = 0;
+    while (running()) {
+      for (std::uint64_t i = 0; i < kRound; ++i) {
+        sum ^= checksum(body);
+        const std::uint64_t at = tail.fetch_add(kRecordHeaderBytes + body.size());
+        std::memcpy(memory.data() + (at & (memory_bytes - 1)), body.data(), body.size());
+      }
+      records += kRound;
+    }
+    volatile std::uint32_t seen = sum;
+    static_cast<void>(seen);
+    return records;
+  });
+}
+
 double append_ns(const MemoryOptions& options, double seconds) {
   NullDevice device;
   PosixHost host;
@@ -156,6 +183,7 @@ tool::Exit memory(const MemoryOptions& options) {
   const auto [limit_after, own_after] = limits();
   const double limit = (limit_before + limit_after) / 2;
   const double own_limit = (own_before + own_after) / 2;
+  const double order_limit = options.threads > 1 ? order_limit_ns(options, options.seconds / 2) : 0;
   const double handover = options.threads > 1 ? handover_ns() : 0;
   const double per_second = 1e9 / ours * options.threads;
   const double gib = per_second * static_cast<double>(options.record_bytes) / (1U << 30U);
@@ -170,7 +198,10 @@ tool::Exit memory(const MemoryOptions& options) {
               {"ratio", rounded(limit / ours, 4)},
               {"own_limit_ns_rec", rounded(own_limit, 2)},
               {"own_ratio", rounded(own_limit / ours, 4)}};
-    if (options.threads > 1) line["handover_ns"] = rounded(handover, 1);
+    if (options.threads > 1) {
+      line["order_limit_ns_rec"] = rounded(order_limit, 2);
+      line["handover_ns"] = rounded(handover, 1);
+    }
     out.write_line(line);
   } else {
     out.write(fmt::format(
@@ -178,7 +209,10 @@ tool::Exit memory(const MemoryOptions& options) {
         "{:.2f} of ours; with the log's checksum {:.1f} ns, {:.2f}\n",
         ours, per_second, gib, limit, limit / ours, own_limit, own_limit / ours));
     if (options.threads > 1) {
-      out.write(fmt::format("a cache line from one thread to another: {:.0f} ns\n", handover));
+      out.write(
+          fmt::format("one order, whatever the log: {:.1f} ns/record, {:.2f} of ours; a cache line "
+                      "from one thread to another: {:.0f} ns\n",
+                      order_limit, order_limit / ours, handover));
     }
   }
   return out.finish(tool::Exit::done);
