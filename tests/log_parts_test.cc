@@ -301,6 +301,18 @@ TEST(Callback, OwnsWhatItCapturesAndMoves) {
   EXPECT_EQ(shared.use_count(), 1);
 }
 
+TEST(Callback, IsEmptyAndHasReleasedWhatItCapturedOnceItIsConsumed) {
+  const auto owned = std::make_shared<int>(0);
+  AppendCallback callback = [owned](const AppendResult& result) {
+    *owned += static_cast<int>(result.offset.value);
+  };
+  EXPECT_EQ(owned.use_count(), 2);
+  callback.consume({.status = AppendStatus::durable, .offset = {7}});
+  EXPECT_EQ(*owned, 7);
+  EXPECT_FALSE(callback);
+  EXPECT_EQ(owned.use_count(), 1);
+}
+
 TEST(Callback, MovesWhatIsBytesAndNoMore) {
   struct Numbers {
     std::array<std::uint64_t, kCallbackStorageBytes / sizeof(std::uint64_t)> values;

@@ -89,22 +89,18 @@ ErrorCode Log::Impl::to_code(Refusal refusal) const {
   return to_error_code(refusal, failed_.load(std::memory_order_acquire));
 }
 
-// Does not wake anybody.
-std::expected<Appended, ErrorCode> Log::Impl::try_append(Pieces pieces, AppendCallback& callback,
-                                                         const AppendOptions& options) {
-  std::uint64_t body_bytes = 0;
-  for (const auto piece : pieces) body_bytes += piece.size();
-  if (const auto code = refusal(body_bytes)) return std::unexpected(*code);
+// Does not wake anybody. Precondition: no refusal().
+std::expected<Appended, Refusal> Log::Impl::try_append(Pieces pieces, std::uint64_t body_bytes,
+                                                       AppendCallback& callback,
+                                                       const AppendOptions& options) {
   // Of a plain CRC-32, as callers have it.
   std::uint32_t sum = options.body_checksum & kChecksumMask;
   if (sum == 0) sum = checksum_of_pieces(pieces);
-  const auto appended = buffer_.append({.pieces = pieces,
-                                        .body_bytes = static_cast<std::uint32_t>(body_bytes),
-                                        .body_checksum = sum,
-                                        .key = options.key},
-                                       callback);
-  if (!appended) return std::unexpected(to_code(appended.error()));
-  return *appended;
+  return buffer_.append({.pieces = pieces,
+                         .body_bytes = static_cast<std::uint32_t>(body_bytes),
+                         .body_checksum = sum,
+                         .key = options.key},
+                        callback);
 }
 
 void Log::Impl::ring(const Appended& appended) {
@@ -115,8 +111,11 @@ void Log::Impl::ring(const Appended& appended) {
 
 Result<Offset> Log::Impl::append(Pieces pieces, AppendCallback& callback,
                                  const AppendOptions& options) {
-  const auto appended = try_append(pieces, callback, options);
-  if (!appended) return fail(appended.error());
+  std::uint64_t body_bytes = 0;
+  for (const auto piece : pieces) body_bytes += piece.size();
+  if (const auto code = refusal(body_bytes)) return fail(*code);
+  const auto appended = try_append(pieces, body_bytes, callback, options);
+  if (!appended) return fail(to_code(appended.error()));
   ring(*appended);
   return appended->offset;
 }
@@ -125,15 +124,17 @@ BatchResult Log::Impl::append_batch(std::span<BatchRecord> records) {
   BatchResult result;
   Appended last;
   for (BatchRecord& record : records) {
-    const auto appended = try_append(Pieces(&record.body, 1), record.callback, record.options);
+    result.refused = refusal(record.body.size());
+    if (result.refused) break;
+    const auto appended =
+        try_append(Pieces(&record.body, 1), record.body.size(), record.callback, record.options);
     if (!appended) {
-      result.refused = appended.error();
+      result.refused = to_code(appended.error());
       break;
     }
     record.offset = appended->offset;
-    last = {.offset = appended->offset,
-            .end_ticket = appended->end_ticket,
-            .begins_block = last.begins_block || appended->begins_block};
+    last.end_ticket = appended->end_ticket;
+    last.begins_block = last.begins_block || appended->begins_block;
     ++result.accepted;
   }
   if (result.accepted > 0) ring(last);

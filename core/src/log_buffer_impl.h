@@ -60,24 +60,25 @@ std::uint32_t BasicLogBuffer<Atomics>::full_number(std::uint8_t low, std::uint32
 }
 
 template <typename Atomics>
-auto BasicLogBuffer<Atomics>::claim(std::uint32_t record_bytes, bool alone)
-    -> std::expected<Claim, Refusal> {
+Refusal BasicLogBuffer<Atomics>::claim(std::uint32_t record_bytes, bool alone, Claim& claim) {
   while (true) {
     // The limits are loaded after the tail. If the tail has not moved by the swap, they belong
     // together; if it has, whatever was decided from them is thrown away, a refusal included.
     std::uint64_t word = tail_.load(std::memory_order_acquire);
     const ClaimLimits limits = this->limits();
-    const auto plan =
-        plan_claim(Tail::unpack(word, limits.reference), limits, geometry_, record_bytes, alone);
-    if (!plan) {
+    claim.before = Tail::unpack(word, limits.reference);
+    const Refusal refusal =
+        plan_claim(claim.before, limits, geometry_, record_bytes, alone, claim.plan);
+    if (refusal != Refusal::none) {
       if (tail_.load(std::memory_order_acquire) != word) continue;
-      return std::unexpected(plan.error());
+      return refusal;
     }
     // seq_cst: pairs with has_open_block() of a polling thread that is about to sleep. (acq_rel
     // would do for the claim itself: a new block comes after everything claimed before it.)
-    if (tail_.compare_exchange_weak(word, plan->after.pack(), std::memory_order_seq_cst,
+    if (tail_.compare_exchange_weak(word, claim.plan.after.pack(), std::memory_order_seq_cst,
                                     std::memory_order_relaxed)) {
-      return Claim{.plan = *plan, .number = full_number(plan->after.block, limits.released_blocks)};
+      claim.number = full_number(claim.plan.after.block, limits.released_blocks);
+      return Refusal::none;
     }
   }
 }
@@ -87,12 +88,13 @@ std::expected<Appended, Refusal> BasicLogBuffer<Atomics>::append(const NewRecord
                                                                  AppendCallback& callback) {
   const std::uint32_t record_bytes = record.record_bytes();
   const bool is_long = record_bytes > kSoftLimitBytes;
-  const auto claim = this->claim(record_bytes, is_long);
-  if (!claim) return std::unexpected(claim.error());
-  const ClaimPlan& plan = claim->plan;
-  Block& block = this->block(claim->number);
-  if (plan.new_block) begin_block(*claim, claim->number & (block_count_ - 1));
-  fill_slot(*claim, record, callback);
+  Claim claim;
+  const Refusal refusal = this->claim(record_bytes, is_long, claim);
+  if (refusal != Refusal::none) return std::unexpected(refusal);
+  const ClaimPlan& plan = claim.plan;
+  Block& block = this->block(claim.number);
+  if (plan.new_block) begin_block(claim, claim.number & (block_count_ - 1));
+  fill_slot(claim.before.ticket, plan.offset, record, callback);
 
   const RecordHeader header{.kind = RecordKind::data,
                             .body_length_bytes = record.body_bytes,
@@ -103,10 +105,9 @@ std::expected<Appended, Refusal> BasicLogBuffer<Atomics>::append(const NewRecord
     encode_record_header(header, block.long_header);
     block.long_piece = record.pieces.front();
     block.long_pieces = record.pieces.size() == 1 ? Pieces(&block.long_piece, 1) : record.pieces;
-    mark_sealed(claim->number, record_bytes, plan.after.ticket);
+    mark_sealed(claim.number, record_bytes, plan.after.ticket);
   } else {
-    const std::int64_t at = plan.new_block ? 0 : plan.before.used_bytes();
-    std::byte* to = block_memory_at(claim->number & (block_count_ - 1)) + at;
+    std::byte* to = block_memory_at(claim.number & (block_count_ - 1)) + plan.at_bytes;
     Atomics::writes_bytes({to, record_bytes});
     store_record_header(header, to);
     to += kRecordHeaderBytes;
@@ -115,7 +116,7 @@ std::expected<Appended, Refusal> BasicLogBuffer<Atomics>::append(const NewRecord
       to += piece.size();
     }
   }
-  publish_bytes(claim->number, record_bytes);
+  publish_bytes(claim.number, record_bytes);
   return Appended{
       .offset = plan.offset, .end_ticket = plan.after.ticket, .begins_block = plan.new_block};
 }
@@ -144,45 +145,46 @@ std::expected<Appended, Refusal> BasicLogBuffer<Atomics>::publish(std::uint32_t 
                                                                   const NewRecord& record,
                                                                   AppendCallback& callback) {
   const std::uint32_t record_bytes = record.record_bytes();
-  const auto claim = this->claim(record_bytes, true);
-  if (!claim) return std::unexpected(claim.error());
-  begin_block(*claim, block_count_ + index);
-  fill_slot(*claim, record, callback);
+  Claim claim;
+  const Refusal refusal = this->claim(record_bytes, true, claim);
+  if (refusal != Refusal::none) return std::unexpected(refusal);
+  const ClaimPlan& plan = claim.plan;
+  begin_block(claim, block_count_ + index);
+  fill_slot(claim.before.ticket, plan.offset, record, callback);
   std::byte* to = block_memory_at(block_count_ + index);
   Atomics::writes_bytes({to, kRecordHeaderBytes});
   encode_record_header({.kind = RecordKind::data,
                         .body_length_bytes = record.body_bytes,
-                        .offset = claim->plan.offset,
+                        .offset = plan.offset,
                         .body_checksum = record.body_checksum},
                        std::span<std::byte, kRecordHeaderBytes>(to, kRecordHeaderBytes));
-  mark_sealed(claim->number, record_bytes, claim->plan.after.ticket);
-  publish_bytes(claim->number, record_bytes);
-  return Appended{
-      .offset = claim->plan.offset, .end_ticket = claim->plan.after.ticket, .begins_block = true};
+  mark_sealed(claim.number, record_bytes, plan.after.ticket);
+  publish_bytes(claim.number, record_bytes);
+  return Appended{.offset = plan.offset, .end_ticket = plan.after.ticket, .begins_block = true};
 }
 
 template <typename Atomics>
 void BasicLogBuffer<Atomics>::begin_block(const Claim& claim, std::uint32_t memory) {
+  const Tail& before = claim.before;
   const ClaimPlan& plan = claim.plan;
   Block& block = this->block(claim.number);
-  const std::uint16_t ticket = plan.before.ticket;
-  if (plan.before.open()) mark_sealed(claim.number - 1, plan.before.used_bytes(), ticket);
+  if (before.open()) mark_sealed(claim.number - 1, before.used_bytes(), before.ticket);
   Atomics::writes(block.start, block.gap_begin, block.previous_end, block.first_ticket,
                   block.memory, block.long_pieces);
   block.start = plan.offset;
-  block.previous_end = plan.before.offset;
+  block.previous_end = before.offset;
   block.gap_begin = plan.gap_begin;
-  block.first_ticket = ticket;
+  block.first_ticket = before.ticket;
   block.memory = memory;
   block.long_pieces = {};
 }
 
 template <typename Atomics>
-void BasicLogBuffer<Atomics>::fill_slot(const Claim& claim, const NewRecord& record,
-                                        AppendCallback& callback) {
-  Slot& slot = slots_[claim.plan.before.ticket & (slot_count_ - 1)];
+void BasicLogBuffer<Atomics>::fill_slot(std::uint16_t ticket, Offset offset,
+                                        const NewRecord& record, AppendCallback& callback) {
+  Slot& slot = slots_[ticket & (slot_count_ - 1)];
   Atomics::writes(slot.offset, slot.key, slot.callback);
-  slot.offset = claim.plan.offset;
+  slot.offset = offset;
   slot.key = record.key;
   slot.callback = std::move(callback);
 }
@@ -307,9 +309,7 @@ void BasicLogBuffer<Atomics>::run_callback(std::uint16_t ticket, AppendStatus st
   Slot& slot = slots_[ticket & (slot_count_ - 1)];
   Atomics::reads(slot.offset);
   Atomics::writes(slot.callback);
-  if (!slot.callback) return;
-  slot.callback({.status = status, .offset = slot.offset});
-  slot.callback = AppendCallback();
+  if (slot.callback) slot.callback.consume({.status = status, .offset = slot.offset});
 }
 
 template <typename Atomics>

@@ -77,11 +77,12 @@ class Log::Impl {
   [[nodiscard]] std::int64_t wanted_window() const;
   [[nodiscard]] Result<void> write_headers(const char* detail);
   void run_from(Offset end, bool is_new);
-  [[nodiscard]] std::optional<ErrorCode> refusal(std::uint64_t body_bytes) const;
+  [[nodiscard, gnu::always_inline]] inline std::optional<ErrorCode> refusal(
+      std::uint64_t body_bytes) const;
   [[nodiscard]] ErrorCode to_code(Refusal refusal) const;
-  [[nodiscard]] std::expected<Appended, ErrorCode> try_append(Pieces pieces,
-                                                              AppendCallback& callback,
-                                                              const AppendOptions& options);
+  [[nodiscard]] std::expected<Appended, Refusal> try_append(Pieces pieces, std::uint64_t body_bytes,
+                                                            AppendCallback& callback,
+                                                            const AppendOptions& options);
   void ring(const Appended& appended);
   [[nodiscard]] bool may_wait() const;
 

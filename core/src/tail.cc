@@ -10,6 +10,7 @@ ErrorCode to_error_code(Refusal refusal, bool failed) {
       return ErrorCode::would_block;
     case Refusal::offset_exhausted:
       return ErrorCode::offset_exhausted;
+    case Refusal::none:
     case Refusal::stopped:
       break;
   }

@@ -14,7 +14,6 @@
 #define SEQWAL_TAIL_H
 
 #include <cstdint>
-#include <expected>
 
 #include "seqwal/error.h"
 #include "seqwal/format.h"
@@ -45,12 +44,10 @@ struct Tail {
   [[nodiscard]] bool open() const { return pages < kStopped; }
   [[nodiscard]] bool stopped() const { return pages == kStopped; }
   // Precondition: open().
-  [[nodiscard]] Offset block_start() const {
-    return round_down_to_block(offset) - std::int64_t{pages} * kBlockBytes;
-  }
-  // Bytes of records in the open block write.
+  [[nodiscard]] Offset block_start() const { return offset - used_bytes(); }
+  // Bytes of records in the open block write. Precondition: open().
   [[nodiscard]] std::uint32_t used_bytes() const {
-    return static_cast<std::uint32_t>(offset - block_start());
+    return pages * kBlockBytes + static_cast<std::uint32_t>(offset.value) % kBlockBytes;
   }
 
   [[nodiscard]] std::uint64_t pack() const {
@@ -88,17 +85,18 @@ struct ClaimLimits {
   std::uint32_t block_bytes = kSoftLimitBytes;  // block writes of several records are not longer
 };
 
-enum class Refusal : std::uint8_t { stopped, over_capacity, would_block, offset_exhausted };
+enum class Refusal : std::uint8_t { none, stopped, over_capacity, would_block, offset_exhausted };
 
-// What a caller is told; `failed`: the log has, and was not just closed.
+// What a caller is told; `failed`: the log has, and was not just closed. Precondition: not `none`.
 [[nodiscard]] ErrorCode to_error_code(Refusal refusal, bool failed);
 
 struct ClaimPlan {
-  Tail before;
+  Offset offset;               // of the record
+  Offset gap_begin;            // of a new block write: it follows the last one here; less than
+                               // `offset`: a jump lies between
+  std::uint32_t at_bytes = 0;  // where the record begins in its block write
+  bool new_block = false;      // the record is the first of a new block write
   Tail after;
-  Offset offset;           // of the record
-  bool new_block = false;  // the record is the first of a new block write, which
-  Offset gap_begin;        // follows the last one here; less than `offset`: a jump lies between
 };
 
 [[nodiscard]] inline bool joins_open_block(const Tail& tail, const ClaimLimits& limits,
@@ -109,25 +107,32 @@ struct ClaimPlan {
 }
 
 // Decides where a record of `record_bytes` (header included) goes. Pure. `alone`: it is a block
-// write of its own, as one above kSoftLimitBytes always is.
+// write of its own, as one above kSoftLimitBytes always is. Unless it returns Refusal::none, `plan`
+// means nothing. (It is filled in place: a claim is inlined, and what is stored field by field and
+// then copied in wider pieces waits for the cache, longer than the whole claim takes.)
 // Precondition: record_bytes fits in the section.
-[[nodiscard]] inline std::expected<ClaimPlan, Refusal> plan_claim(const Tail& tail,
-                                                                  const ClaimLimits& limits,
-                                                                  const Geometry& geometry,
-                                                                  std::uint32_t record_bytes,
-                                                                  bool alone = false) {
-  if (tail.stopped()) return std::unexpected(Refusal::stopped);
-  ClaimPlan plan{.before = tail, .after = tail, .offset = tail.offset, .gap_begin = tail.offset};
+[[nodiscard, gnu::always_inline]] inline Refusal plan_claim(const Tail& tail,
+                                                            const ClaimLimits& limits,
+                                                            const Geometry& geometry,
+                                                            std::uint32_t record_bytes, bool alone,
+                                                            ClaimPlan& plan) {
+  if (tail.stopped()) return Refusal::stopped;
   plan.new_block = alone || !joins_open_block(tail, limits, geometry, record_bytes);
-  if (plan.new_block) {
+  plan.offset = tail.offset;
+  plan.gap_begin = tail.offset;
+  plan.at_bytes = 0;
+  std::uint8_t block = tail.block;
+  if (!plan.new_block) {
+    plan.at_bytes = tail.used_bytes();
+  } else {
     plan.gap_begin = round_up_to_block(tail.offset);
     plan.offset = geometry.left_in_cycle(plan.gap_begin) < record_bytes
                       ? geometry.next_cycle(plan.gap_begin)
                       : plan.gap_begin;
-    ++plan.after.block;
+    ++block;
   }
   if (plan.offset > kMaxOffset - 2 * geometry.section_bytes() - std::int64_t{2} * kBlockBytes) {
-    return std::unexpected(Refusal::offset_exhausted);
+    return Refusal::offset_exhausted;
   }
   const Offset end = plan.offset + record_bytes;
 
@@ -135,25 +140,21 @@ struct ClaimPlan {
   // moves up to the next cycle before the block write is submitted.
   const bool drained = plan.gap_begin + geometry.section_bytes() == limits.space_end;
   if (round_up_to_block(end) > limits.space_end && !(plan.new_block && drained)) {
-    return std::unexpected(Refusal::over_capacity);
+    return Refusal::over_capacity;
   }
   const auto tickets = static_cast<std::uint16_t>(tail.ticket - limits.released_tickets);
-  const auto blocks = static_cast<std::uint8_t>(plan.after.block - limits.released_blocks);
+  const auto blocks = static_cast<std::uint8_t>(block - limits.released_blocks);
   if (tickets >= limits.slots || blocks >= limits.blocks ||
       end - limits.reference >= Tail::kMaxSpanBytes) {
-    return std::unexpected(Refusal::would_block);
+    return Refusal::would_block;
   }
 
-  ++plan.after.ticket;
-  if (alone || record_bytes > kSoftLimitBytes) {
-    plan.after.offset = end;
-    plan.after.pages = Tail::kFull;
-  } else {
-    const Offset start = plan.new_block ? plan.offset : tail.block_start();
-    plan.after.offset = end;
-    plan.after.pages = static_cast<std::uint32_t>((round_down_to_block(end) - start) / kBlockBytes);
-  }
-  return plan;
+  const bool stays_open = !alone && record_bytes <= kSoftLimitBytes;
+  plan.after.offset = end;
+  plan.after.pages = stays_open ? (plan.at_bytes + record_bytes) / kBlockBytes : Tail::kFull;
+  plan.after.block = block;
+  plan.after.ticket = static_cast<std::uint16_t>(tail.ticket + 1);
+  return Refusal::none;
 }
 
 }  // namespace seqwal

@@ -50,6 +50,11 @@ class Callback {
   void operator()(Args... args) noexcept {
     operations_->invoke(storage_, std::forward<Args>(args)...);
   }
+  // The same, and is empty then.
+  void consume(Args... args) noexcept {
+    operations_->invoke(storage_, std::forward<Args>(args)...);
+    clear();
+  }
 
  private:
   struct Operations {
@@ -84,7 +89,10 @@ class Callback {
     operations_ = std::exchange(other.operations_, nullptr);
     if (operations_ == nullptr) return;
     if (operations_->move_and_destroy == nullptr) {
-      std::memcpy(storage_, other.storage_, kCallbackStorageBytes);
+      // In pieces no wider than they were stored: wider ones would wait for the cache.
+      for (std::size_t at = 0; at < kCallbackStorageBytes; at += sizeof(void*)) {
+        std::memcpy(storage_ + at, other.storage_ + at, sizeof(void*));
+      }
     } else {
       operations_->move_and_destroy(other.storage_, storage_);
     }

@@ -34,7 +34,7 @@ inline constexpr std::int64_t kDefaultScanBytes = std::int64_t{4} << 20U;
 
 template <typename T>
 [[nodiscard]] constexpr T round_up_to_block(T bytes) {
-  return static_cast<T>((bytes + (kBlockBytes - 1)) / kBlockBytes * kBlockBytes);
+  return static_cast<T>((bytes + (kBlockBytes - 1)) & ~T{kBlockBytes - 1});
 }
 template <typename T>
 [[nodiscard]] constexpr T round_down_to_block(T bytes) {
