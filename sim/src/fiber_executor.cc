@@ -43,6 +43,7 @@ std::size_t FiberExecutor::submit(std::span<CallbackTask> tasks) {
       asked_ = true;
       break;
     }
+    taken_(task.result.offset);
     worker.queue.push_back(std::move(task));
     scheduler_.wake(&worker);
     ++taken;

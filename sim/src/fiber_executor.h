@@ -5,6 +5,8 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
+#include <utility>
 #include <vector>
 
 #include "seqwal/executor.h"
@@ -14,9 +16,10 @@ namespace seqwal::sim {
 
 class FiberExecutor final : public Executor {
  public:
-  // `capacity`: of each worker's queue.
-  FiberExecutor(Scheduler& scheduler, std::uint64_t workers, std::uint64_t capacity)
-      : scheduler_(scheduler), capacity_(capacity), workers_(workers) {}
+  // `capacity`: of each worker's queue. `taken` hears of the callbacks of which records were taken.
+  FiberExecutor(Scheduler& scheduler, std::uint64_t workers, std::uint64_t capacity,
+                std::function<void(Offset)> taken)
+      : scheduler_(scheduler), capacity_(capacity), taken_(std::move(taken)), workers_(workers) {}
 
   // The workers begin. They end after stop(), once nothing is left to run.
   void start();
@@ -39,6 +42,7 @@ class FiberExecutor final : public Executor {
 
   Scheduler& scheduler_;
   const std::uint64_t capacity_;
+  const std::function<void(Offset)> taken_;
   std::vector<Worker> workers_;
   std::function<void()> wake_;
   std::uint64_t alive_ = 0;

@@ -329,6 +329,12 @@ const Oracle::Record* Oracle::find(std::int64_t offset) const {
   return record != records_.end() && record->offset == offset ? &*record : nullptr;
 }
 
+const Oracle::Record* Oracle::find_in_life(std::int64_t offset) const {
+  const std::span records = std::span(records_).subspan(life_first_);
+  const auto record = std::ranges::lower_bound(records, offset, {}, &Record::offset);
+  return record != records.end() && record->offset == offset ? &*record : nullptr;
+}
+
 bool Oracle::was_appended(std::int64_t offset, std::span<const std::byte> body) const {
   if (tainted_) {  // offsets may have been given again, and what was before a creation seen
     const auto is_it = [&](const Record& record) {

@@ -22,16 +22,34 @@ void Oracle::appended(Offset offset, std::span<const std::byte> body, std::uint6
   records_.push_back({.offset = offset.value, .body = body, .key = key, .told = Told::nothing});
 }
 
-void Oracle::awaits(std::span<const std::byte> body) {
-  if (listening_) awaited_.push_back({.body = body, .before = records_.size()});
+void Oracle::awaits(std::span<const std::byte> body, std::uint64_t key) {
+  if (listening_) awaited_.push_back({.body = body, .key = key, .before = records_.size()});
 }
 
 void Oracle::await_refused() {
   if (listening_) awaited_.pop_back();
 }
 
+void Oracle::handed_on(Offset offset) {
+  if (!listening_ || awaited_.empty() || find_in_life(offset.value) != nullptr) return;
+  if (!tainted_ && !fits(awaited_.front(), offset.value)) {
+    violate(Invariant::i5_callbacks_in_order,
+            fmt::format("{} is handed on, where nobody appended what is due", offset.value));
+    return;
+  }
+  place(awaited_.begin(), offset.value);
+}
+
 void Oracle::awaited(Offset offset, std::span<const std::byte> body) {
   if (!listening_) return;
+  if (callbacks_are_late_) {
+    const Record* record = find_in_life(offset.value);
+    if (record == nullptr || record->body.data() != body.data()) {
+      violate(Invariant::i6_exactly_one_callback,
+              fmt::format("a coroutine is told {}, which another appended", offset.value));
+    }
+    return;
+  }
   if (awaited_.empty() || awaited_.front().body.data() != body.data()) {
     violate(Invariant::i5_callbacks_in_order,
             fmt::format("a coroutine goes on at {}, one before it still waits", offset.value));
@@ -52,7 +70,7 @@ bool Oracle::fits(const Awaited& awaited, std::int64_t offset) const {
 }
 
 void Oracle::place(AwaitedIterator awaited, std::int64_t offset) {
-  const Record record{.offset = offset, .body = awaited->body};
+  const Record record{.offset = offset, .body = awaited->body, .key = awaited->key};
   records_.insert(records_.begin() + static_cast<std::ptrdiff_t>(awaited->before), record);
   highest_offset_ = std::max(highest_offset_, offset);
   const auto next = awaited_.erase(awaited);
@@ -163,12 +181,35 @@ std::int64_t Oracle::durable_end() {
   if (!callbacks_are_late_) return last_end_;
   const std::size_t called = life_first_ + acknowledged_;
   durable_index_ = std::max(durable_index_, called);
-  while (durable_index_ < records_.size() && is_durable(records_[durable_index_])) {
+  const auto end_of_last = [&] {
+    if (durable_index_ == called) return last_end_;
+    const Record& last = records_[durable_index_ - 1];
+    return last.offset + kRecordHeader + std::ssize(last.body);
+  };
+  while (true) {
+    if (!awaited_.empty() && awaited_.front().before == durable_index_) {
+      if (!place_durable(end_of_last())) break;
+    } else if (durable_index_ == records_.size() || !is_durable(records_[durable_index_])) {
+      break;
+    }
     ++durable_index_;
   }
-  if (durable_index_ == called) return last_end_;
-  const Record& last = records_[durable_index_ - 1];
-  return last.offset + kRecordHeader + std::ssize(last.body);
+  return end_of_last();
+}
+
+// What has been awaited for longest was appended right behind `end`, or began a block write there
+// or in the next cycle: the media say where, once it is durable.
+bool Oracle::place_durable(std::int64_t end) {
+  const Awaited& awaited = awaited_.front();
+  const std::int64_t next_cycle = (round_up(end) + section() - 1) / section() * section();
+  for (const std::int64_t offset : {end, round_up(end), next_cycle}) {
+    const Record record{.offset = offset, .body = awaited.body};
+    if (position(offset) + kRecordHeader + awaited.body.size() > capacity_) continue;
+    if (!is_durable(record)) continue;
+    place(awaited_.begin(), offset);
+    return true;
+  }
+  return false;
 }
 
 void Oracle::told_durable(Offset offset) {

@@ -71,12 +71,7 @@ void Workload::operate() {
     const std::uint64_t length = draw_length();
     switch (plan_.append_forms ? choices_.choose(Stream::workload, 6, "form") : 0) {
       case 2:
-        // The offset is known only from the outcome: too late where that comes long after.
-        if (plan_.callback_workers > 0) {
-          append(length, 0);
-        } else {
-          append_awaited(make_body(length));
-        }
+        append_awaited(make_body(length));
         break;
       case 3:
         append_gathered(length);
@@ -146,8 +141,8 @@ Workload::Detached::promise_type::~promise_type() {
 }
 
 Workload::Detached Workload::append_awaited(Body body) {
-  oracle_.awaits(body.bytes);
   const AppendOptions options = draw_options(body.bytes);
+  oracle_.awaits(body.bytes, order_key(options.key));
   const Result<AppendResult> told = co_await append_async(log_, body.given, options);
   if (dead_) co_return;
   if (!told) {

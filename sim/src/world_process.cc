@@ -56,7 +56,8 @@ void WorldRun::process() {
   options.log_id = ++log_id_;
   std::optional<FiberExecutor> executor;
   if (plan_.callback_workers > 0) {
-    executor.emplace(scheduler_, plan_.callback_workers, plan_.callback_queue);
+    executor.emplace(scheduler_, plan_.callback_workers, plan_.callback_queue,
+                     [this](Offset offset) { oracle_.handed_on(offset); });
     options.executor = &*executor;
   }
   auto log = Log::open(*device, scheduler_, options, this);

@@ -101,11 +101,15 @@ class Oracle final : public DiskObserver {
   void resume_refused();
   // With callbacks on several workers `key` is what order is promised for, else always 0.
   void appended(Offset offset, std::span<const std::byte> body, std::uint64_t key = 0);
-  // Somebody appends this and is told the offset only with the outcome, in a coroutine. Where
-  // callbacks run on the log's thread. It was refused: as if it had never been.
-  void awaits(std::span<const std::byte> body);
+  // Somebody appends this and is told the offset only with the outcome, in a coroutine. It was
+  // refused: as if it had never been.
+  void awaits(std::span<const std::byte> body, std::uint64_t key = 0);
   void await_refused();
-  // The coroutine that has waited for longest goes on, and now the offset is known; then called().
+  // An executor takes the callback of this record, in the order of offsets. Where it was not known,
+  // it is what has been awaited for longest.
+  void handed_on(Offset offset);
+  // The coroutine that appended this goes on and is told the offset; then called(). Without an
+  // executor it is the one that has waited for longest, and now the offset is known.
   void awaited(Offset offset, std::span<const std::byte> body);
   void called(Offset offset, AppendStatus status);
   void log_failed(Offset offset);
@@ -176,6 +180,7 @@ class Oracle final : public DiskObserver {
   // An append whose offset nobody was told yet.
   struct Awaited {
     std::span<const std::byte> body;
+    std::uint64_t key = 0;
     std::size_t before = 0;  // so many of records_ were appended before it
   };
   using AwaitedIterator = std::vector<Awaited>::iterator;
@@ -213,6 +218,7 @@ class Oracle final : public DiskObserver {
   void note_acknowledged();
   void check_durable(const Record& record);
   [[nodiscard]] bool is_durable(const Record& record) const;
+  bool place_durable(std::int64_t end);
   [[nodiscard]] std::int64_t durable_end();
   void check_fill(std::int64_t begin, std::int64_t next);
   void check_against_naive(const RecoveryReport& report, RecoveryMode mode);
@@ -220,6 +226,7 @@ class Oracle final : public DiskObserver {
   [[nodiscard]] std::int64_t first_hurt(const RecoveryReport& report) const;
   [[nodiscard]] std::int64_t keep(std::int64_t trim) const;
   [[nodiscard]] const Record* find(std::int64_t offset) const;
+  [[nodiscard]] const Record* find_in_life(std::int64_t offset) const;
   [[nodiscard]] bool was_appended(std::int64_t offset, std::span<const std::byte> body) const;
 
   Disk& disk_;
