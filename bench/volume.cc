@@ -18,6 +18,8 @@ struct VolumeOptions {
   std::vector<std::uint32_t> concurrency = {8, 16, 32, 64};
   std::vector<std::uint32_t> load;  // percent: open loop instead
   VolumeRun run;
+  Nanoseconds saved = 0;
+  Nanoseconds stall = 0;
   bool limits_given = false;
   bool json = false;
 };
@@ -38,6 +40,8 @@ void tell(const VolumeOptions& options, const VolumeRun& run, const Figures& fig
                    {"pipeline", run.clients.pipeline},
                    {"record_size", run.clients.record_bytes},
                    {"return_us", run.return_time / 1000},
+                   {"stall_ms", run.profile.stall / 1'000'000},
+                   {"saved_ms", run.profile.saved / 1'000'000},
                    {"iops", run.target.iops},
                    {"bandwidth", run.target.bandwidth},
                    {"depth", run.target.depth}};
@@ -107,6 +111,8 @@ tool::Exit volume_open_loop(const VolumeOptions& options, VolumeRun run, tool::S
 tool::Exit volume(const VolumeOptions& options) {
   VolumeRun run = options.run;
   run.profile = *find_profile(options.profile);
+  run.profile.saved = options.saved;
+  run.profile.stall = options.stall;
   if (!options.limits_given) {
     run.target.iops = run.profile.iops;
     run.target.bandwidth = run.profile.bytes_per_second;
@@ -164,6 +170,19 @@ void add_volume(CLI::App& app, tool::Action& action) {
           [options](std::uint32_t us) { options->run.return_time = Nanoseconds{us} * 1000; },
           "Microseconds, on average, until a client hears of its callback (default 0)")
       ->check(CLI::Range(0U, 1'000'000U));
+  command
+      .add_option_function<std::uint32_t>(
+          "--stall-ms",
+          [options](std::uint32_t ms) { options->stall = Nanoseconds{ms} * 1'000'000; },
+          "Milliseconds for which the volume answers nobody, once a second (default 0)")
+      ->check(CLI::Range(0U, 1000U));
+  command
+      .add_option_function<std::uint32_t>(
+          "--saved-ms",
+          [options](std::uint32_t ms) { options->saved = Nanoseconds{ms} * 1'000'000; },
+          "Milliseconds of its rates that the volume keeps for whoever did not use them (default "
+          "0)")
+      ->check(CLI::Range(0U, 10'000U));
   command.add_option("--seed", options->run.seed, "Of the latencies (default 1)");
   command.add_flag("--json", options->json, "One JSON object per line on stdout");
   command.footer(

@@ -52,7 +52,10 @@ sim::DiskOptions disk_options(const VolumeProfile& profile) {
                                 .base = profile.base,
                                 .jitter = profile.jitter,
                                 .iops = profile.iops,
-                                .bytes_per_second = profile.bytes_per_second});
+                                .bytes_per_second = profile.bytes_per_second,
+                                .saved = profile.saved,
+                                .stall = profile.stall,
+                                .stall_every = profile.stall == 0 ? 0 : 1'000'000'000});
   return options;
 }
 

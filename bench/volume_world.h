@@ -24,6 +24,8 @@ struct VolumeProfile {
   std::uint64_t bytes_per_second = 0;
   Nanoseconds base = 0;    // of every request, and
   Nanoseconds jitter = 0;  // the mean of an exponential part
+  Nanoseconds saved = 0;   // what nobody used of its rates is kept for so long
+  Nanoseconds stall = 0;   // once a second it answers nobody for so long
 };
 
 // essd-pl1-20g, gp3, nvme.

@@ -34,26 +34,33 @@ Nanoseconds Timing::exponential(Choices& choices) const {
 
 Nanoseconds Timing::begin(Nanoseconds now, std::uint64_t bytes) {
   Nanoseconds start = now;
-  if (options_.iops != 0) {
-    start = std::max(start, next_operation_);
-    next_operation_ = start + static_cast<Nanoseconds>(kSecond / options_.iops);
-  }
+  const auto wait_for = [&](Nanoseconds& next, std::uint64_t cost) {
+    start = std::max(start, next);
+    next = std::max(next, start - options_.saved) + static_cast<Nanoseconds>(cost);
+  };
+  if (options_.iops != 0) wait_for(next_operation_, kSecond / options_.iops);
   if (options_.bytes_per_second != 0) {
-    start = std::max(start, next_byte_);
-    next_byte_ = start + static_cast<Nanoseconds>(bytes * kSecond / options_.bytes_per_second);
+    wait_for(next_byte_, bytes * kSecond / options_.bytes_per_second);
   }
   return start;
 }
 
+// Stalls come at the end of each interval.
+Nanoseconds Timing::after_stall(Nanoseconds time) const {
+  if (options_.stall_every == 0) return time;
+  const Nanoseconds end = (time / options_.stall_every + 1) * options_.stall_every;
+  return time < end - options_.stall ? time : end;
+}
+
 Nanoseconds Timing::completion(Nanoseconds now, std::uint64_t bytes, Choices& choices) {
   const Nanoseconds start = begin(now, bytes);
-  if (any_order()) return start;
+  if (any_order()) return after_stall(start);
   Nanoseconds took = options_.base + exponential(choices);
   if (options_.model == TimingModel::tails &&
       choices.one_in(Stream::latency, options_.tail_one_in, "tail")) {
     took *= 100;
   }
-  return start + took;
+  return after_stall(start + took);
 }
 
 }  // namespace seqwal::sim

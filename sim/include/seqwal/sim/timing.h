@@ -5,7 +5,9 @@
 //   tails        the same, but one in some hundred takes a hundred times as long
 //
 // A throttle stands before all of them: at most iops requests and bytes_per_second bytes a second
-// begin; what exceeds it queues, in order. The way cloud volumes do it.
+// begin; what exceeds it queues, in order. The way cloud volumes do it. What of its rates nobody
+// uses it keeps for a while, if it is told to. And it may stall: answer nobody for some time, again
+// and again.
 #ifndef SEQWAL_SIM_TIMING_H
 #define SEQWAL_SIM_TIMING_H
 
@@ -27,6 +29,9 @@ class Timing {
     std::uint64_t iops = 0;              // 0 = no limit
     std::uint64_t bytes_per_second = 0;  // 0 = no limit
     std::uint64_t tail_one_in = 200;
+    Nanoseconds saved = 0;        // the throttle keeps what nobody used for so long
+    Nanoseconds stall = 0;        // nobody is answered for so long,
+    Nanoseconds stall_every = 0;  // once in this time; 0 = never
   };
 
   Timing() = default;
@@ -38,6 +43,7 @@ class Timing {
 
  private:
   [[nodiscard]] Nanoseconds begin(Nanoseconds now, std::uint64_t bytes);
+  [[nodiscard]] Nanoseconds after_stall(Nanoseconds time) const;
   [[nodiscard]] Nanoseconds exponential(Choices& choices) const;
 
   Options options_;
