@@ -1,4 +1,5 @@
 // When a block write goes: pacing, depth, and the wait for clients that return.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
@@ -94,19 +95,58 @@ TEST(Pacer, WhoIsWokenLateCatchesUp) {
   EXPECT_LE(requests_in_a_second(700 * kMicrosecond, false), 610);  // had nothing to write
 }
 
-TEST(Pacer, NotMoreThanTwoRequestsAreCaughtUp) {
+// A wait of so long for which the device is to blame, after one request. Then requests go as they
+// may, one each `step`, until the pacer is not ready: how many more than in so much time without.
+std::int64_t caught_up(Nanoseconds wait, Nanoseconds step) {
+  Pacer pacer(1'000, 100 << 20);
+  pacer.advance(kSecond);
+  pacer.take(4096);
+  pacer.waits_from(pacer.next());
+  const Nanoseconds begin = pacer.next() + wait;
+  Nanoseconds now = begin;
+  std::int64_t requests = 0;
+  while (true) {
+    pacer.advance(now);
+    pacer.answered();
+    if (!pacer.ready()) break;
+    pacer.take(4096);
+    ++requests;
+    now += step;
+  }
+  return requests - 1 - (now - begin) / kMillisecond;
+}
+
+TEST(Pacer, AStallIsCaughtUp) {
+  EXPECT_THAT(caught_up(30 * kMillisecond, 0), testing::AllOf(testing::Ge(29), testing::Le(31)));
+  EXPECT_THAT(caught_up(30 * kMillisecond, 100 * kMicrosecond),
+              testing::AllOf(testing::Ge(28), testing::Le(31)));
+}
+
+TEST(Pacer, NotMoreThanATenthOfASecondOfIt) {
+  EXPECT_THAT(caught_up(kSecond, 0), testing::AllOf(testing::Ge(99), testing::Le(101)));
+}
+
+TEST(Pacer, WhatIsNotCaughtUpInAsMuchTimeIsGivenUp) {
+  EXPECT_THAT(caught_up(30 * kMillisecond, 900 * kMicrosecond),
+              testing::AllOf(testing::Ge(2), testing::Le(5)));
+}
+
+// Some requests take longer than others: who made up for that would be ahead of the volume.
+TEST(Pacer, AWaitThatIsNoStallIsNotCaughtUp) { EXPECT_EQ(caught_up(4 * kMillisecond, 0), 0); }
+
+TEST(Pacer, AThreadThatDoesNotRunIsAStallToo) {
   Pacer pacer(1'000, 100 << 20);
   pacer.advance(kSecond);
   pacer.take(4096);
   pacer.sleeps_until(pacer.next());
-  pacer.advance(2 * kSecond);
+  pacer.advance(pacer.next() + 4 * kMillisecond);
   int requests = 0;
   for (; pacer.ready(); ++requests) pacer.take(4096);
-  EXPECT_EQ(requests, 3);
+  EXPECT_EQ(requests, 3);  // the one that is due, and two
   pacer.sleeps_until(pacer.next());
-  pacer.advance(pacer.next());
-  pacer.take(4096);
-  EXPECT_FALSE(pacer.ready());
+  pacer.advance(pacer.next() + 20 * kMillisecond);
+  for (requests = 0; pacer.ready(); ++requests) pacer.take(4096);
+  EXPECT_THAT(requests, testing::AllOf(testing::Ge(20), testing::Le(21)));
 }
 
 // --- DepthControl -------------------------------------------------------------------------------

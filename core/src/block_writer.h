@@ -70,6 +70,8 @@ class BlockWriter {
     std::uint16_t ticket = 0;
   };
   [[nodiscard]] Waits waits() const;
+  // Nothing goes before the device answers, whatever there is to write.
+  [[nodiscard]] bool waits_for_slot() const { return !stopped_ && !has_free_slot(); }
   // True when pump() could do something, for who was told to wait for clients or an append. Reads
   // what appenders write last, so it is safe to ask right before sleeping.
   [[nodiscard]] bool could_pump(const Waits& waits) const;

@@ -37,6 +37,7 @@ bool IoTable::reap(Done& done) {
   slot.busy = false;
   free_.push_back(completion.token.slot);
   --in_flight_;
+  pacer_.answered();
   done = {.purpose = slot.purpose,
           .os_error = completion.os_error,
           .latency = time_ - slot.since,

@@ -70,6 +70,7 @@ Nanoseconds Log::Impl::poll(Nanoseconds now) {
   count();
   const Nanoseconds until = rest(now);
   io_.pacer().sleeps_until(until);
+  if (writer_.waits_for_slot()) io_.pacer().waits_from(std::max(now, io_.pacer().next()));
   return until;
 }
 

@@ -7,6 +7,8 @@ namespace {
 
 constexpr Nanoseconds kCatchUp = 50'000;
 constexpr Nanoseconds kMostRequests = 2;  // that are caught up after being woken late
+constexpr Nanoseconds kStall = 5'000'000;
+constexpr Nanoseconds kMostStalled = 100'000'000;  // that is caught up
 constexpr std::uint64_t kSecond = 1'000'000'000;
 
 // A little longer than the limit says.
@@ -22,14 +24,30 @@ Pacer::Pacer(std::uint64_t iops, std::uint64_t bytes_per_second)
 
 void Pacer::advance(Nanoseconds now) {
   now_ = std::max(now_, now);
-  overslept_ += std::max<Nanoseconds>(now_ - awake_at_, 0);
+  if (now_ > stalled_until_) stalled_ = 0;
+  if (now_ > awake_at_) {
+    overslept_ += now_ - awake_at_;
+    stalled_for(now_ - awake_at_);
+  }
   awake_at_ = kNever;
+}
+
+void Pacer::answered() {
+  if (now_ > waits_from_) stalled_for(now_ - waits_from_);
+  waits_from_ = kNever;
+}
+
+// A thread that does not run keeps what was answered meanwhile waiting: it is one stall.
+void Pacer::stalled_for(Nanoseconds time) {
+  if (time < kStall) return;
+  stalled_ = std::max(stalled_, std::min(time, kMostStalled));
+  stalled_until_ = now_ + stalled_;
 }
 
 Nanoseconds Pacer::next() const { return std::max(next_operation_, next_byte_); }
 
 Nanoseconds Pacer::after(Nanoseconds next, Nanoseconds cost, Nanoseconds idle_credit) const {
-  const Nanoseconds late_credit = std::min(overslept_, kMostRequests * cost);
+  const Nanoseconds late_credit = std::max(std::min(overslept_, kMostRequests * cost), stalled_);
   return std::max(next, now_ - idle_credit - late_credit) + cost;
 }
 
@@ -46,6 +64,7 @@ void Pacer::take(std::uint64_t bytes) {
     behind = std::max(behind, now_ - next_byte_);
   }
   overslept_ = std::clamp<Nanoseconds>(behind, 0, overslept_);
+  stalled_ = std::clamp<Nanoseconds>(behind, 0, stalled_);
 }
 
 }  // namespace seqwal

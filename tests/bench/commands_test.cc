@@ -176,6 +176,19 @@ TEST_F(BenchTest, MemoryTellsTheLimitBesideOurs) {
   }
 }
 
+// Virtual time: a volume that stalls and keeps its rates meanwhile costs nothing in the end.
+TEST_F(BenchTest, AStallOfTheVolumeIsCaughtUp) {
+  const auto rate = [&](const char* stall_ms, const char* saved_ms) {
+    const Outcome outcome = run_tool({"volume", "--record-size", "16KiB", "--concurrency", "8",
+                                      "--stall-ms", stall_ms, "--saved-ms", saved_ms, "--json"});
+    EXPECT_THAT(outcome, Exits(0));
+    return objects(outcome).front()["rec_s"].get<double>();
+  };
+  const double without = rate("0", "0");
+  EXPECT_GE(rate("80", "100"), .99 * without);
+  EXPECT_THAT(rate("80", "0"), testing::AllOf(Ge(.90 * without), testing::Le(.93 * without)));
+}
+
 TEST_F(BenchTest, VolumeIsTheSameEachTime) {
   for (const char* profile : {"essd-pl1-20g", "gp3", "nvme"}) {
     const char* late = profile == std::string("gp3") ? "30" : "0";
