@@ -83,9 +83,9 @@ Result<RunResult> run_write(const WriteOptions& options, OpenedDevice& opened) {
 
   const tool::Waiting waiting(fmt::format("appending, {}", name_of(options.target.acks)));
   Meter meter(**target, geometry.section_bytes());
-  const auto make = options.is_open_loop() ? make_open_loop_clients
-                    : options.blocking     ? make_thread_clients
-                                           : make_callback_clients;
+  auto* make = make_callback_clients;
+  if (options.blocking) make = make_thread_clients;
+  if (options.is_open_loop()) make = make_open_loop_clients;
   const auto clients = make(**target, host, meter, options.clients);
   std::jthread loop([&device, &host, &log = **target] {
     while (!log.finished()) device.wait(log.poll(host.now()));

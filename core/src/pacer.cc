@@ -6,8 +6,8 @@ namespace seqwal {
 namespace {
 
 constexpr Nanoseconds kCatchUp = 50'000;
-constexpr Nanoseconds kMostRequests = 2;  // that are caught up after being woken late
-constexpr Nanoseconds kStall = 5'000'000;
+constexpr Nanoseconds kMostRequests = 2;           // that are caught up after being woken late
+constexpr Nanoseconds kStall = 5'000'000;          // who waits less long just waits
 constexpr Nanoseconds kMostStalled = 100'000'000;  // that is caught up
 constexpr std::uint64_t kSecond = 1'000'000'000;
 
