@@ -133,11 +133,12 @@ std::uint64_t ForeignWriter::draw_length() {
   return 1 + choose(most.at(choose(most.size(), "its size")), "length");
 }
 
-// How many block writes, from the beginning, were durable when it died: the others fit the window.
+// How many block writes, from the beginning, were durable when it died: the others fit the window,
+// which counts the gap of a jump.
 std::size_t ForeignWriter::in_flight(const WalHeader& header) const {
   std::size_t first = block_writes_.size();
   while (first > 0 && block_writes_.size() - first < 5) {
-    const Offset begin = first == 1 ? Offset{block_writes_[0].begin}
+    const Offset begin = first == 1 ? start_
                                     : Offset{block_writes_[first - 2].begin} +
                                           std::ssize(block_writes_[first - 2].bytes);
     const BlockWrite& last = block_writes_.back();
