@@ -11,6 +11,8 @@
 namespace seqwal::sim {
 namespace {
 
+constexpr int kMostShort = 16;  // short results of one transfer
+
 // What nobody ever wrote. It repeats itself at a distance that no record and no block has.
 void fill_with_noise(std::span<std::byte> bytes) {
   constexpr std::size_t kPeriod = 5 * kSectorBytes;
@@ -345,7 +347,11 @@ std::int64_t Disk::raw_result(Pending& pending) {
       const std::uint64_t sectors = static_cast<std::uint64_t>(left) / kSectorBytes;
       if (sectors < 2) return left;
       strike(fault, position);
-      if (choices_.choose(Stream::fault, 2, "short once more") == 0) pending.fault = Fault::none;
+      // Without end it would be no fault that a log survives.
+      if (choices_.choose(Stream::fault, 2, "short once more") == 0 ||
+          ++pending.repeats == kMostShort) {
+        pending.fault = Fault::none;
+      }
       return signed_of((1 + choices_.choose(Stream::fault, sectors - 1, "short")) * kSectorBytes);
     }
     case Fault::zero_transfer:
